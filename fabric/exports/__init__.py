@@ -1,0 +1,1 @@
+"""Exports that only translate a fabric into somebody else's format."""

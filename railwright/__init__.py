@@ -1,0 +1,1 @@
+"""The application: the ``railwright`` command and the one pipeline that joins the other packages."""
