@@ -1,0 +1,63 @@
+# `make setup` needs Python 3.11 or newer and nothing else; everything it brings stays in .venv and .parts.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup
+DEMO := examples/hpn7-pod.yaml
+WORKERS ?= 2
+
+.PHONY: help setup system demo test lint format docs bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP) ## Install Railwright into .venv, in the versions of requirements.lock.
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Railwright needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 -m venv failed: install it (Debian: apt-get install python3-venv), then make again" >&2; rm -rf $(VENV); exit 2; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test]'
+	@touch $@
+
+system: ## Bring the programs of the system that tests need (apt-get, as root).
+	@.ci/system
+
+demo: setup ## Plan a pod of 15,360 GPUs into out/demo and show it.
+	@rm -rf out/demo
+	$(BIN)/railwright plan $(DEMO) -o out/demo
+	@echo
+	@echo "The whole plan is in out/demo; open out/demo/report.html in a browser."
+
+test: setup system lint ## Lint, and every test.
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: setup ## ruff, mypy --strict, and the import direction.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the code.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: setup ## Write docs/cli.md again from the commands.
+	$(BIN)/python -m railwright.reference docs/cli.md
+
+.parts/netlab/.setup:
+	$(PYTHON) -m venv .parts/netlab
+	.parts/netlab/bin/pip install --quiet --disable-pip-version-check 'networklab==26.10'
+	@touch $@
+
+bench: setup .parts/netlab/.setup ## Time 1k to 1M GPUs, and the same fabric in netlab.
+	$(BIN)/python benchmarks/plan.py --peer .parts/netlab/bin/netlab
+
+lock: setup ## Write requirements.lock again: the newest versions pyproject.toml allows.
+	$(BIN)/python .ci/lock
+
+clean: ## Remove what was made.
+	rm -rf $(VENV) .parts out build *.egg-info
