@@ -12,7 +12,7 @@ from fabric import yaml
 from fabric.errors import InputError, Problem
 from fabric.intent.addressing import Addressing
 from fabric.intent.models import HostGroup, Intent
-from fabric.intent.network import NETWORKS, NetworkIntent, Oversubscription, UplinkSpeed, Uplinks
+from fabric.intent.network import NETWORKS, NetworkIntent, Oversubscription, Uplinks, UplinkSpeed
 from fabric.intent.qos import Qos
 from fabric.intent.rules import broken
 from fabric.intent.services import Services

@@ -29,7 +29,7 @@ LONGEST_TEXT = 200
 Place = tuple[str | int, ...]
 
 
-class Wrong(Exception):
+class RefusedError(Exception):
     """A value is refused: why, and where inside the value (an empty place is the value itself)."""
 
     def __init__(self, *found: tuple[Place, str]) -> None:
@@ -39,7 +39,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Expect:
-    """``text`` completes "expected …"; ``parse`` returns the value kept, or raises Wrong."""
+    """``text`` completes "expected …"; ``parse`` returns the value kept, or raises RefusedError."""
 
     text: str
     parse: Callable[[Any], Any]
@@ -52,12 +52,12 @@ class Expect:
         """The value kept; raises ValidationError with every refusal at its place."""
         try:
             return self.parse(value)
-        except Wrong as wrong:
+        except RefusedError as wrong:
             raise as_validation_error(wrong, value) from None
 
 
-def as_validation_error(wrong: Wrong, value: Any) -> ValidationError:
-    """pydantic's error for ``wrong``; raised inside a validator, its places are taken relative to the field."""
+def as_validation_error(wrong: RefusedError, value: Any) -> ValidationError:
+    """Pydantic's error for ``wrong``; raised inside a validator, its places are taken relative to the field."""
     details: list[InitErrorDetails] = [
         {"type": PydanticCustomError("intent", "{text}", {"text": text}), "loc": place, "input": value}
         for place, text in wrong.found
@@ -140,7 +140,7 @@ def measure(low: float, high: float, *, above: bool = True) -> Expect:
 
 
 def flag() -> Expect:
-    """true or false."""
+    """True or false."""
 
     def parse(value: Any) -> bool:
         if not isinstance(value, bool):
@@ -201,7 +201,7 @@ def or_auto(inner: Expect, word: str = "auto") -> Expect:
             return value
         try:
             return inner.parse(value)
-        except Wrong as wrong:
+        except RefusedError as wrong:
             raise (_wrong(text, value) if wrong.found[0][0] == () else wrong) from None
 
     return Expect(text, parse)
@@ -222,7 +222,7 @@ def many(inner: Expect, *, least: int = 0, distinct: bool = True) -> Expect:
         kept = tuple(_each(enumerate(value), inner).values())
         twice = [(place, f"{shown(item)} is listed twice") for place, item in enumerate(kept) if item in kept[:place]]
         if distinct and twice:
-            raise Wrong(*(((place,), what) for place, what in twice))
+            raise RefusedError(*(((place,), what) for place, what in twice))
         return kept
 
     return Expect(text, parse)
@@ -235,15 +235,13 @@ def table(keys: tuple[str, ...], inner: Expect, noun: str) -> Expect:
     def parse(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _wrong(text, value)
-        strange = [
-            ((str(key),), f"unknown {noun}{nearest(key, keys)}") for key in value if key not in keys
-        ]
+        strange = [((str(key),), f"unknown {noun}{nearest(key, keys)}") for key in value if key not in keys]
         try:
             kept = _each(((key, item) for key, item in value.items() if key in keys), inner)
-        except Wrong as wrong:
-            raise Wrong(*strange, *wrong.found) from None
+        except RefusedError as wrong:
+            raise RefusedError(*strange, *wrong.found) from None
         if strange:
-            raise Wrong(*strange)
+            raise RefusedError(*strange)
         return {key: kept[key] for key in keys if key in kept}
 
     return Expect(text, parse)
@@ -259,7 +257,7 @@ def by_type(choices: Mapping[type, Expect], otherwise: Expect) -> Expect:
                 return expect.parse(value)
         try:
             return otherwise.parse(value)
-        except Wrong:
+        except RefusedError:
             raise _wrong(text, value) from None
 
     return Expect(text, parse)
@@ -271,15 +269,15 @@ def _each(items: Iterable[tuple[Any, Any]], inner: Expect) -> dict[Any, Any]:
     for key, item in items:
         try:
             kept[key] = inner.parse(item)
-        except Wrong as wrong:
+        except RefusedError as wrong:
             found += [((key, *place), what) for place, what in wrong.found]
     if found:
-        raise Wrong(*found)
+        raise RefusedError(*found)
     return kept
 
 
-def _wrong(text: str, value: Any, known: Iterable[str] = ()) -> Wrong:
-    return Wrong(((), f"expected {text}, got {shown(value)}{nearest(value, known)}"))
+def _wrong(text: str, value: Any, known: Iterable[str] = ()) -> RefusedError:
+    return RefusedError(((), f"expected {text}, got {shown(value)}{nearest(value, known)}"))
 
 
 NAME = matching(

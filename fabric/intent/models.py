@@ -31,9 +31,15 @@ class HostGroup(Strict):
     spares_per_segment: Annotated[int, whole(0, 4096)] = said(
         "Backup hosts of each segment, installed and cabled besides `count`.", 0
     )
-    role: Annotated[Role, choice(*ROLES)] = said("What the hosts are for; services take ports that are left over.", "compute")
-    networks: Annotated[dict[str, int] | None, or_null(table(NETWORKS, whole(0, 1024), "network"), "as the catalogue says")] = said(
-        "How many NICs of a host go to which network, instead of what the catalogue says; a network left out gets none.", None
+    role: Annotated[Role, choice(*ROLES)] = said(
+        "What the hosts are for; services take ports that are left over.", "compute"
+    )
+    networks: Annotated[
+        dict[str, int] | None, or_null(table(NETWORKS, whole(0, 1024), "network"), "as the catalogue says")
+    ] = said(
+        "How many NICs of a host go to which network, instead of what the catalogue says; a network left out gets "
+        "none.",
+        None,
     )
 
 
@@ -60,7 +66,9 @@ class Intent(Strict):
     addressing: Addressing = said("Pools of addresses and AS numbers.", make=Addressing)
     services: Services = said("What the devices talk to; never a secret.", make=Services)
     objective: Annotated[Objective, choice("cost", "power", "switches")] = said("What is made least first.", "cost")
-    prices: Annotated[str | None, or_null(PATH, "published prices")] = said("File of prices by model, relative to this one.", None)
+    prices: Annotated[str | None, or_null(PATH, "published prices")] = said(
+        "File of prices by model, relative to this one.", None
+    )
     spare_parts_percent: Annotated[Fraction, exact(0, 100)] = said(
         "Optics and cables ordered besides those used.", Fraction(3), unit="%"
     )
@@ -90,9 +98,7 @@ class Intent(Strict):
 
     def to_yaml(self) -> str:
         """The normalised intent: every default written, keys in the order of the reference."""
-        return yaml.safe_dump(
-            plain(self), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True
-        )
+        return yaml.safe_dump(plain(self), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
     def _resolved(self, path: str) -> Path:
         return (self._base or Path()) / path

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from fabric.intent.base import said
-from fabric.intent.expect import MODEL, choice, by_type, exact, flag, many, or_auto, or_null, table, whole
+from fabric.intent.expect import MODEL, by_type, choice, exact, flag, many, or_auto, or_null, table, whole
 from fabric.intent.qos import Qos
 from fabric.validation import Strict
 
@@ -35,17 +35,19 @@ Sized = Annotated[int | Auto, or_auto(whole(1))]
 class Oversubscription(Strict):
     """Down to up bandwidth, at most; kept exactly as written."""
 
-    leaf: Annotated[Fraction | dict[Role, Fraction] | None, by_type(
-        {dict: table(ROLES, RATIO, "role")}, or_null(RATIO, "1.0")
-    )] = said(
+    leaf: Annotated[
+        Fraction | dict[str, Fraction] | None, by_type({dict: table(ROLES, RATIO, "role")}, or_null(RATIO, "1.0"))
+    ] = said(
         "Most bandwidth of hosts for each unit of uplink bandwidth of a leaf; by role of the hosts where it differs. "
         "Written together with `tiers: 1`, the leaf keeps those uplinks free for a spine that is not built yet.",
-        None, unit="ratio",
+        None,
+        unit="ratio",
     )
     spine: Annotated[Fraction | None, or_null(RATIO, "1.0 where there is a core")] = said(
         "The same for a spine below a core. Written together with `tiers: 2`, the spine keeps those uplinks free for a "
         "core that is not built yet.",
-        None, unit="ratio",
+        None,
+        unit="ratio",
     )
 
     @property
@@ -61,7 +63,7 @@ class Oversubscription(Strict):
     def leaf_for(self, role: str) -> Fraction:
         """Bound for leaves of hosts of ``role``, exact; 1 where nothing is said."""
         if isinstance(self.leaf, Mapping):
-            return {str(key): value for key, value in self.leaf.items()}.get(role, Fraction(1))
+            return self.leaf.get(role, Fraction(1))
         return Fraction(1) if self.leaf is None else self.leaf
 
     def spine_or(self, default: Fraction | int) -> Fraction:
@@ -89,33 +91,55 @@ class Uplinks(Strict):
 class NetworkIntent(Strict):
     """One network; each is planned separately and cabled together with the others."""
 
-    technology: Annotated[Technology, choice("roce", "infiniband", "ethernet")] = said("What the switches speak; oob: ethernet unless said.")
+    technology: Annotated[Technology, choice("roce", "infiniband", "ethernet")] = said(
+        "What the switches speak; oob: ethernet unless said."
+    )
     layout: Annotated[Layout, choice("rail-optimized", "rail-only", "top-of-rack", "auto")] = said(
-        "How NICs spread over leaves: each rail on its own leaves; the same, and no spine joins two rails; all NICs of a host on one "
-        "leaf a plane. `auto` never chooses rail-only, which removes paths. Default: `auto` for compute, else `top-of-rack`.",
+        "How NICs spread over leaves. `rail-optimized`: each rail on its own leaves; `rail-only`: besides, no spine "
+        "joins two rails; `top-of-rack`: all rails of a host on one leaf a plane; `auto` never chooses rail-only, which removes "
+        "paths. Default: `auto` for compute, else `top-of-rack`.",
         "auto",
     )
     tiers: Annotated[int | Auto, or_auto(whole(1, 3))] = said("Layers of switches.", "auto")
-    segment_hosts: Sized = said("Hosts that share one set of leaves; a number is exact, with `auto` the solver decides.", "auto")
+    segment_hosts: Sized = said(
+        "Hosts that share one set of leaves; a number is exact, with `auto` the solver decides.", "auto"
+    )
     rails_per_leaf: Sized = said("Rails that one leaf serves; small clusters put several on one.", "auto")
     planes: Sized = said("Ports of a NIC that go to different leaves; `auto`: all of them.", "auto")
     planes_join: Annotated[Join, choice("spine", "core", "never")] = said(
-        "Where planes meet. Default: `never` for compute and oob; for storage and frontend `spine` (`never` with `tiers: 1`).", "never"
+        "Where planes meet. Default: `never` for compute and oob; `spine` for storage and frontend (with `tiers: 1`, "
+        "where there is no spine, `never`).",
+        "never",
     )
     oversubscription: Oversubscription = said("Bandwidth down to bandwidth up, at most.", make=Oversubscription)
     uplink_speed_gbps: UplinkSpeed = said("Pins the speed of links between switches.", make=UplinkSpeed)
     free_leaf_ports: Annotated[int, whole(0, 4096)] = said("Ports kept free on each leaf, at host speed.", 0)
     max_segments: Sized = said("Segments that the spines must be able to take later; `auto`: those there are.", "auto")
     switches: Annotated[dict[Tier, tuple[str, ...]], table(TIERS, many(MODEL, least=1), "tier")] = said(
-        "Models allowed a tier, in order of preference at equal cost; a tier left out: any of the technology.", make=dict
+        "Models allowed a tier, in order of preference at equal cost; a tier left out: any of the technology.",
+        make=dict,
     )
-    media: Annotated[Auto | tuple[str, ...] | dict[str, tuple[str, ...]], by_type(
-        {dict: table(LINK_TIERS, many(choice(*MEDIA), least=1), "tier of links"), list: many(choice(*MEDIA), least=1),
-         tuple: many(choice(*MEDIA), least=1)}, choice("auto"),
-    )] = said("Media allowed, for all links or by tier of links; `auto`: any (sizing counts optics, the floor plan chooses).", "auto")
-    trunk_cables: Annotated[bool, flag()] = said("One straight cable for the links of two neighbouring connectors.", False)
+    media: Annotated[
+        Auto | tuple[str, ...] | dict[str, tuple[str, ...]],
+        by_type(
+            {
+                dict: table(LINK_TIERS, many(choice(*MEDIA), least=1), "tier of links"),
+                list: many(choice(*MEDIA), least=1),
+                tuple: many(choice(*MEDIA), least=1),
+            },
+            choice("auto"),
+        ),
+    ] = said(
+        "Media allowed, for all links or by tier of links; `auto`: any (sizing counts optics, the floor plan chooses).",
+        "auto",
+    )
+    trunk_cables: Annotated[bool, flag()] = said(
+        "One straight cable for the links of two neighbouring connectors.", False
+    )
     interswitch: Annotated[Fraction, exact(0, 100)] = said(
-        "Single tier with two leaves: bandwidth between them as a share of the hosts' bandwidth.", Fraction(0), unit="ratio"
+        "Single tier with two leaves: bandwidth between them as a share of the hosts' bandwidth.",
+        Fraction(0),
+        unit="ratio",
     )
     nos: Annotated[Nos, choice("sonic", "cumulus", "eos", "frr", "opensm")] = said(
         "What the switches run. Default: `sonic`, infiniband: `opensm`.", "sonic"

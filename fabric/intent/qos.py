@@ -49,7 +49,9 @@ class Ecn(Strict):
     speed_gbps: Annotated[int, whole(1, 100_000)] = said("Port speed of this row.", unit="Gb/s")
     kmin_kb: Kilobytes = said("Queue at which marking begins.", unit="kB")
     kmax_kb: Kilobytes = said("Queue at which it reaches `pmax`.", unit="kB")
-    pmax: Annotated[Fraction, exact(0, 1, above=True)] = said("Share of packets marked there.", Fraction(1, 5), unit="ratio")
+    pmax: Annotated[Fraction, exact(0, 1, above=True)] = said(
+        "Share of packets marked there.", Fraction(1, 5), unit="ratio"
+    )
 
 
 class Watchdog(Strict):
@@ -86,7 +88,9 @@ class Qos(Strict):
         "Marking curves by port speed; a row given replaces the published one of its speed, the others stay.", PUBLISHED
     )
     watchdog: Watchdog = said("PFC watchdog.", make=Watchdog)
-    mtu: Annotated[int, whole(1280, 16_384)] = said("Largest packet on links between switches and to hosts.", 9216, unit="B")
+    mtu: Annotated[int, whole(1280, 16_384)] = said(
+        "Largest packet on links between switches and to hosts.", 9216, unit="B"
+    )
 
     def ecn_for(self, speed_gbps: int) -> Ecn | None:
         """The row of exactly that speed, or None."""

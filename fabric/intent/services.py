@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from fabric.intent.base import said
-from fabric.intent.expect import Expect, Wrong, choice, many, matching, shown, whole
+from fabric.intent.expect import Expect, RefusedError, choice, many, matching, shown, whole
 from fabric.validation import Strict
 
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
@@ -18,7 +18,7 @@ SERVER = "a host name or an IP address"
 def _server(value: Any) -> str:
     if isinstance(value, str) and len(value) <= 253 and (_is_address(value) or _is_host_name(value)):
         return value
-    raise Wrong(((), f"expected {SERVER}, got {shown(value)}"))
+    raise RefusedError(((), f"expected {SERVER}, got {shown(value)}"))
 
 
 def _is_address(text: str) -> bool:
@@ -43,6 +43,7 @@ Port = Annotated[int, whole(1, 65_535)]
 
 def _short_form(field: str) -> BeforeValidator:
     """Text alone stands for a mapping with that one field."""
+
     def widen(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             return value
@@ -62,9 +63,9 @@ class Collector(Strict):
 class SnmpUser(Strict):
     """An SNMPv3 user; its pass phrases are placeholders, filled on the way out."""
 
-    name: Annotated[str, matching("a user name of letters, digits, _ and -, at most 32 long", "[A-Za-z0-9_-]{1,32}")] = said(
-        "User name."
-    )
+    name: Annotated[
+        str, matching("a user name of letters, digits, _ and -, at most 32 long", "[A-Za-z0-9_-]{1,32}")
+    ] = said("User name.")
     authentication: Annotated[Literal["sha", "sha256", "sha512"], choice("sha", "sha256", "sha512")] = said(
         "Authentication protocol.", "sha256"
     )
