@@ -27,18 +27,21 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False)
 
 
-def validate(model: type[M], data: object, where: str) -> M:
+def validate(model: type[M], data: object, where: str, at: Path = ()) -> M:
     """``data`` (plain values, as YAML gives them; lists may fill tuples) as ``model``.
 
-    ``where`` comes before the path of a problem (a file's name; empty: the path alone). Raises InputError.
+    ``where`` comes before the path of a problem (a file's name; empty: the path alone), ``at`` is the path of ``data``
+    itself. Raises InputError.
     """
     try:
         return model.model_validate(as_tuples(data))
     except ValidationError as error:
-        raise InputError(problems(error, model, data, where)) from None
+        raise InputError(problems(error, model, data, where, at)) from None
 
 
-def problems(error: ValidationError, model: type[BaseModel], data: object, where: str = "") -> list[Problem]:
+def problems(
+    error: ValidationError, model: type[BaseModel], data: object, where: str = "", at: Path = ()
+) -> list[Problem]:
     """What pydantic found, one problem a place, sorted by place."""
     found: dict[Path, list[tuple[Path, ErrorDetails]]] = {}
     for detail in error.errors(include_url=False):
@@ -51,7 +54,7 @@ def problems(error: ValidationError, model: type[BaseModel], data: object, where
         if not any(path[:depth] in bad_keys for depth in range(len(path)))
         and (path in bad_keys or not _explained_deeper(path, details, found))
     }
-    return sorted({_problem(path, [d for _, d in details], model, where) for path, details in kept.items()})
+    return sorted({_problem(path, [d for _, d in details], model, where, at) for path, details in kept.items()})
 
 
 def as_tuples(data: object) -> object:
@@ -125,8 +128,8 @@ def _explained_deeper(
     return any(len(other) > len(path) and other[: len(path)] == path for other in found)
 
 
-def _problem(path: Path, details: list[ErrorDetails], model: type[BaseModel], where: str) -> Problem:
-    place = join(path)
+def _problem(path: Path, details: list[ErrorDetails], model: type[BaseModel], where: str, at: Path) -> Problem:
+    place = join((*at, *path))
     return Problem(f"{where}: {place}" if where and place else where or place, _what(path, details, model))
 
 
