@@ -1,1 +1,64 @@
-"""Exports that only translate a fabric into somebody else's format."""
+"""Exports that only translate a plan into somebody else's format.
+
+A dialect is a function ``(plan: Plan) -> bytes`` in a module of its own, named here; it is imported when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fabric.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from fabric.plan import Plan
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A format a plan can be written in: its name, what it is for, where it is, and whether a terminal can show it."""
+
+    name: str
+    description: str
+    where: str
+    binary: bool = False
+
+    def load(self) -> Callable[[Plan], bytes]:
+        """The function that writes it."""
+        module, function = self.where.split(":")
+        written: Callable[[Plan], bytes] = getattr(importlib.import_module(module), function)
+        return written
+
+
+_ALL = (
+    Dialect("links", "logical links, one a row (CSV)", "fabric.exports.links:links"),
+    Dialect("cables", "cables with both ends, one a row (CSV)", "fabric.exports.cabling:cables"),
+    Dialect("cables-xlsx", "the same as a workbook, a sheet a network", "fabric.exports.workbook:cables", binary=True),
+    Dialect("labels", "what is printed on each end of each cable (CSV)", "fabric.exports.cabling:labels"),
+    Dialect("netbox-cables", "NetBox's bulk import of cables (CSV)", "fabric.exports.netbox:netbox_cables"),
+    Dialect("ptm", "Prescriptive Topology Manager's topology.dot", "fabric.exports.ptm:ptm"),
+    Dialect("bom", "bill of materials by orderable part (CSV)", "fabric.exports.bom:bom"),
+    Dialect("bom-xlsx", "the same as a workbook", "fabric.exports.workbook:bom", binary=True),
+    Dialect("drawing", "the fabric as a picture (SVG)", "fabric.exports.drawings:fabric_svg"),
+    Dialect("report", "the whole plan on one page (HTML)", "fabric.exports.report:report"),
+)
+
+DIALECTS = {dialect.name: dialect for dialect in _ALL}
+"""Every dialect by its name, in the order of ``railwright export --to list``."""
+
+
+def known(dialect: str) -> Dialect:
+    """The dialect of that name; raises InputError, naming the nearest, where there is none."""
+    if dialect not in DIALECTS:
+        from fabric.validation import suggest
+
+        raise InputError(Problem("--to", f'unknown dialect "{dialect}", {suggest(dialect, list(DIALECTS))}'))
+    return DIALECTS[dialect]
+
+
+def render(plan: Plan, dialect: str) -> bytes:
+    """The plan in that dialect; raises InputError where there is none of that name."""
+    return known(dialect).load()(plan)

@@ -1,0 +1,85 @@
+"""From an intent to a plan on disk: this file is the table of contents, each step lives in the package that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabric.bundle import write_plan
+from fabric.catalogue import load_catalogue
+from fabric.checks import run
+from fabric.exports import render
+from fabric.findings import Finding
+from fabric.intent import check_against, load_intent
+from fabric.media import cable
+from fabric.plan import Plan
+from planner.build import build
+from planner.sizing import size
+from railwright.progress import Progress, Step
+
+OUTPUTS = {
+    "cabling/cables.csv": "cables",
+    "cabling/cables.xlsx": "cables-xlsx",
+    "cabling/labels.csv": "labels",
+    "cabling/netbox-cables.csv": "netbox-cables",
+    "cabling/topology.dot": "ptm",
+    "bom.csv": "bom",
+    "bom.xlsx": "bom-xlsx",
+    "drawings/fabric.svg": "drawing",
+    "report.html": "report",
+}
+"""The dialect behind each file of a bundle."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A plan and what its checks found."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool = False) -> Outcome:
+    """Plan what ``intent_file`` asks for and write it, whole, to ``folder``.
+
+    Raises InputError, InfeasibleError, or OutputError; ``folder`` then is as it was.
+    """
+    with progress.stage("Read the intent"):
+        intent = load_intent(intent_file)
+        catalogue = load_catalogue(intent.catalogue_paths)
+        check_against(intent, catalogue)
+    with progress.stage("Size the networks"):
+        design = size(intent, catalogue)
+    with progress.stage("Build the tables"):
+        fabric = build(design, intent, catalogue)
+    with progress.stage("Choose cables"):
+        fabric = cable(fabric, design, catalogue)
+    made = Plan(intent, catalogue, design, fabric)
+    with progress.stage("Check"):
+        findings = tuple(run(made))
+    with progress.stage("Write the plan", len(OUTPUTS) + 2) as step:
+        write_plan(made, folder, files(made, findings, step), replace=replace)
+    return Outcome(made, findings)
+
+
+def files(made: Plan, findings: Sequence[Finding], step: Step) -> Mapping[str, Callable[[Path], None]]:
+    """What writes each file of the bundle beside intent, design, catalogue and tables."""
+
+    def export(name: str, dialect: str) -> Callable[[Path], None]:
+        def write(path: Path) -> None:
+            step(name)
+            path.write_bytes(render(made, dialect))
+
+        return write
+
+    def checks(path: Path) -> None:
+        step("checks.jsonl")
+        path.write_text(lines(findings), encoding="utf-8")
+
+    return {"checks.jsonl": checks, **{name: export(name, dialect) for name, dialect in OUTPUTS.items()}}
+
+
+def lines(findings: Sequence[Finding]) -> str:
+    """Findings as JSON, one a line."""
+    return "".join(finding.to_json() + "\n" for finding in findings)
