@@ -60,7 +60,7 @@ def intent_from(data: object, *, where: Path | None = None) -> Intent:
         found += [problem for problem in error.problems if problem.where not in told]
     if found:
         raise InputError(sorted(set(found)))
-    intent._base = None if where is None else where.parent
+    intent._source = where
     return intent
 
 

@@ -92,13 +92,13 @@ def nearest(word: Any, known: Iterable[str]) -> str:
 
 def whole(low: int, high: int = MOST) -> Expect:
     """A whole number from ``low`` to ``high``; text and true are none."""
-    text = f"a whole number from {low} to {high}" if high < MOST else f"a whole number of at least {low}"
+    text = f"a whole number from {low} to {high}" if high != MOST else f"a whole number of at least {low}"
 
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise _wrong(text, value)
         if value > high:
-            raise _wrong(text if high < MOST else f"a whole number of at most {MOST}", value)
+            raise _wrong(text if high != MOST else f"a whole number of at most {MOST}", value)
         return value
 
     return Expect(text, parse)
@@ -249,7 +249,7 @@ def table(keys: tuple[str, ...], inner: Expect, noun: str) -> Expect:
 
 def by_type(choices: Mapping[type, Expect], otherwise: Expect) -> Expect:
     """One of several forms, told apart by the type of the value."""
-    text = ", or ".join([otherwise.text, *(expect.text for expect in choices.values())])
+    text = ", or ".join(dict.fromkeys([otherwise.text, *(expect.text for expect in choices.values())]))
 
     def parse(value: Any) -> Any:
         for kind, expect in choices.items():

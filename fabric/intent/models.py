@@ -52,7 +52,7 @@ def _in_order(value: Any) -> Any:
 
 
 class Intent(Strict):
-    """A whole intent. ``base``, the folder that relative paths start from, is no field and never written."""
+    """A whole intent. ``source``, the file it was read from, is no field and never written."""
 
     name: Annotated[str, NAME] = said("Name of the plan.")
     catalogue: Annotated[tuple[str, ...], many(PATH)] = said(
@@ -73,12 +73,17 @@ class Intent(Strict):
         "Optics and cables ordered besides those used.", Fraction(3), unit="%"
     )
 
-    _base: Path | None = PrivateAttr(default=None)
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The intent file; None where the text came from no file."""
+        return self._source
 
     @property
     def base(self) -> Path | None:
-        """Folder of the intent file; None where the text came from no file."""
-        return self._base
+        """Folder that relative paths start from; None where the text came from no file."""
+        return None if self._source is None else self._source.parent
 
     @property
     def catalogue_paths(self) -> tuple[Path, ...]:
@@ -101,7 +106,7 @@ class Intent(Strict):
         return yaml.safe_dump(plain(self), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
     def _resolved(self, path: str) -> Path:
-        return (self._base or Path()) / path
+        return (self.base or Path()) / path
 
 
 def plain(value: Any) -> Any:

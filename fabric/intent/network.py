@@ -91,13 +91,11 @@ class Uplinks(Strict):
 class NetworkIntent(Strict):
     """One network; each is planned separately and cabled together with the others."""
 
-    technology: Annotated[Technology, choice("roce", "infiniband", "ethernet")] = said(
-        "What the switches speak; oob: ethernet unless said."
-    )
+    technology: Annotated[Technology, choice("roce", "infiniband", "ethernet")] = said("What the switches speak.")
     layout: Annotated[Layout, choice("rail-optimized", "rail-only", "top-of-rack", "auto")] = said(
         "How NICs spread over leaves. `rail-optimized`: each rail on its own leaves; `rail-only`: besides, no spine "
-        "joins two rails; `top-of-rack`: all rails of a host on one leaf a plane; `auto` never chooses rail-only, which removes "
-        "paths. Default: `auto` for compute, else `top-of-rack`.",
+        "joins two rails; `top-of-rack`: all rails of a host on one leaf a plane; `auto` never chooses rail-only, "
+        "which removes paths.",
         "auto",
     )
     tiers: Annotated[int | Auto, or_auto(whole(1, 3))] = said("Layers of switches.", "auto")
@@ -107,8 +105,7 @@ class NetworkIntent(Strict):
     rails_per_leaf: Sized = said("Rails that one leaf serves; small clusters put several on one.", "auto")
     planes: Sized = said("Ports of a NIC that go to different leaves; `auto`: all of them.", "auto")
     planes_join: Annotated[Join, choice("spine", "core", "never")] = said(
-        "Where planes meet. Default: `never` for compute and oob; `spine` for storage and frontend (with `tiers: 1`, "
-        "where there is no spine, `never`).",
+        "Where planes meet; with `tiers: 1`, where there is no spine, the default is `never`.",
         "never",
     )
     oversubscription: Oversubscription = said("Bandwidth down to bandwidth up, at most.", make=Oversubscription)
@@ -142,11 +139,11 @@ class NetworkIntent(Strict):
         unit="ratio",
     )
     nos: Annotated[Nos, choice("sonic", "cumulus", "eos", "frr", "opensm")] = said(
-        "What the switches run. Default: `sonic`, infiniband: `opensm`.", "sonic"
+        "What the switches run; infiniband: `opensm`.", "sonic"
     )
     qos: Qos | None = said("RoCE quality of service; null on infiniband, which has its own.", make=Qos)
     roles: Annotated[tuple[Role, ...], many(choice(*ROLES), least=1)] = said(
-        "Roles of the hosts on this network. Default: compute and service for compute, else all three.", ROLES
+        "Roles of the hosts on this network.", ROLES
     )
     uplinks: Uplinks | None = said("Links of each leaf to another network or out of the cluster.", None)
 

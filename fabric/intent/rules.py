@@ -10,7 +10,7 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from fabric.errors import Problem
 from fabric.intent.addressing import POOLS, Addressing, Asns
@@ -52,7 +52,7 @@ def something_to_plan(data: Data) -> Iterator[Problem]:
 
 
 def known_networks(data: Data) -> Iterator[Problem]:
-    """Networks have four names."""
+    """A network is called compute, storage, frontend or oob."""
     for name in _mapping(data.get("networks")):
         if name not in NETWORKS:
             hint = nearest(name, NETWORKS) or f", expected one of {', '.join(NETWORKS)}"
@@ -60,7 +60,7 @@ def known_networks(data: Data) -> Iterator[Problem]:
 
 
 def distinct_groups(data: Data) -> Iterator[Problem]:
-    """Host names are made of group names."""
+    """No two groups have one name: names of hosts are made of it."""
     first: dict[str, int] = {}
     for index, group in _hosts(data):
         name = group.get("name")
@@ -70,7 +70,7 @@ def distinct_groups(data: Data) -> Iterator[Problem]:
 
 
 def names_of_their_own(data: Data) -> Iterator[Problem]:
-    """Host names and switch names never look alike."""
+    """Names of hosts and of switches never look alike: no group is called pdu, external, leaf-…, spine-… or core-…."""
     for index, group in _hosts(data):
         name = group.get("name")
         if isinstance(name, str) and (name in RESERVED or name.split("-")[0] in SWITCH_NAMES):
@@ -196,7 +196,7 @@ def pools_are_apart(data: Data) -> Iterator[Problem]:
     for family in ("ipv4", "ipv6"):
         nets = [(pool, net) for pool in POOLS if (net := _pool(given, pool, family)) is not None]
         for (one, first), (other, second) in itertools.combinations(nets, 2):
-            if first.version == second.version and first.overlaps(second):  # type: ignore[arg-type]
+            if first.version == second.version and first.overlaps(second):
                 where = f"addressing.{other if other in given else one}.{family}"
                 yield Problem(where, f"{one} {first} and {other} {second} overlap", "give each pool its own network")
     asns = _mapping(given.get("asns"))
@@ -289,13 +289,13 @@ def _is_infiniband(network: Data) -> bool:
     return network.get("technology") == "infiniband"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_place(value: Any) -> bool:
+def _is_place(value: Any) -> TypeGuard[tuple[int, int]]:
     return isinstance(value, list | tuple) and len(value) == 2 and all(_is_count(number) for number in value)

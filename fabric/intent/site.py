@@ -39,7 +39,7 @@ class Site(Strict):
         many(matching("a name of lowercase letters and digits, at most 8 long", "[a-z0-9]{1,8}"), least=1),
     ] = said("Power feeds; planes and redundant spines are spread over them.", ("a", "b"))
     pdus_per_rack: Annotated[int, whole(0, 16)] = said("Power distribution units of a rack, each with an oob port.", 2)
-    switch_racks: Annotated[int | Literal["auto"], or_auto(whole(0, 100_000_000))] = said(
+    switch_racks: Annotated[int | Literal["auto"], or_auto(whole(0))] = said(
         "Racks that hold switches only; `auto`: the floor plan decides.", "auto"
     )
     occupied: Annotated[tuple[tuple[int, int], ...], many(Expect(PLACE, _place))] = said(
