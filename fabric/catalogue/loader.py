@@ -91,7 +91,11 @@ def _entries(data: object, section: str) -> Entries:
     entries = data.get(section) if isinstance(data, dict) else None
     if not isinstance(entries, dict):
         return {}
-    return {name: e for name, e in entries.items() if isinstance(e, dict) and isinstance(name, str) and _NAME.fullmatch(name)}
+    return {name: entry for name, entry in entries.items() if isinstance(entry, dict) and _is_name(name)}
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def _shape_problems(where: str, data: object) -> Iterator[Problem]:
@@ -122,7 +126,7 @@ def _entry_shape_problems(where: str, entries: dict[object, object]) -> Iterator
 
 
 def _extend(where: str, section: str, entries: Entries, before: dict[str, Any]) -> tuple[Entries, list[Problem]]:
-    """Entries with ``extends`` followed; an entry that extends its own name starts from the earlier one of that name."""
+    """Entries with ``extends`` followed; one that extends its own name starts from the earlier entry of that name."""
     resolved: Entries = {}
     problems: list[Problem] = []
 

@@ -1,7 +1,7 @@
 """What a catalogue holds: servers, switches, optics and cables, as frozen models.
 
-Units are in the names (``speed_gbps``, ``power_w``, ``reach_m``, ``price_usd``). Every entry says where its figures come
-from (``source``); ``estimate`` is said where nobody published one. Cages and NIC cages count from 1 over the whole
+Units are in the names (``speed_gbps``, ``power_w``, ``reach_m``, ``price_usd``). Every entry says where its figures
+come from (``source``); ``estimate`` is said where nobody published one. Cages and NIC cages count from 1 over the whole
 device, in the order of the groups, as on the silk screen.
 """
 
@@ -21,8 +21,8 @@ from fabric.yaml import load_text
 Technology = Literal["roce", "infiniband", "ethernet"]
 Network = Literal["compute", "storage", "frontend", "oob"]
 CageType = Literal["osfp", "qsfp-dd", "qsfp112", "qsfp56", "qsfp28", "sfp56", "sfp28", "rj45"]
-Form = Literal["osfp-finned", "osfp-flat", "osfp", "qsfp-dd", "qsfp112", "qsfp56", "qsfp28", "sfp56", "sfp28", "rj45"]
-"""What a plug is made for: a cage type; OSFP is finned at a switch and flat-top in a host that cools the cage itself."""
+Form = Literal["osfp-finned", "osfp-flat", "qsfp-dd", "qsfp112", "qsfp56", "qsfp28", "sfp56", "sfp28", "rj45"]
+"""What a plug is made for: a cage type; OSFP is finned at a switch, flat-top in a host, which cools the cage itself."""
 Connector = Literal["mpo-12-apc", "mpo-16-apc", "mpo-12-upc", "lc", "rj45"]
 NosName = Literal["sonic", "cumulus", "eos", "frr", "opensm"]
 
@@ -34,23 +34,20 @@ CAGE_LANES: dict[str, int] = {
     "osfp": 8, "qsfp-dd": 8, "qsfp112": 4, "qsfp56": 4, "qsfp28": 4, "sfp56": 1, "sfp28": 1, "rj45": 1,
 }  # fmt: skip
 
+_PLUGS: dict[str, tuple[Form, ...]] = {
+    "qsfp-dd": ("qsfp-dd", "qsfp56", "qsfp28"),
+    "qsfp112": ("qsfp112", "qsfp56", "qsfp28"),
+    "qsfp56": ("qsfp56", "qsfp28"),
+    "qsfp28": ("qsfp28",),
+    "sfp56": ("sfp56", "sfp28"),
+    "sfp28": ("sfp28",),
+    "rj45": ("rj45",),
+}
 ACCEPTS: dict[tuple[str, bool], tuple[Form, ...]] = {
-    ("osfp", True): ("osfp-finned", "osfp"),
-    ("osfp", False): ("osfp-flat", "osfp"),
-    **{
-        (cage, at_switch): forms
-        for at_switch in (True, False)
-        for cage, forms in {
-            "qsfp-dd": ("qsfp-dd", "qsfp112", "qsfp56", "qsfp28"),
-            "qsfp112": ("qsfp112", "qsfp56", "qsfp28"),
-            "qsfp56": ("qsfp56", "qsfp28"),
-            "qsfp28": ("qsfp28",),
-            "sfp56": ("sfp56", "sfp28"),
-            "sfp28": ("sfp28",),
-            "rj45": ("rj45",),
-        }.items()
-    },
-}  # type: ignore[assignment]  # fmt: skip
+    ("osfp", True): ("osfp-finned",),
+    ("osfp", False): ("osfp-flat",),
+    **{(cage, at_switch): forms for cage, forms in _PLUGS.items() for at_switch in (True, False)},
+}
 """Plugs that go into a cage, best first: ``ACCEPTS[cage type, at a switch]``. QSFP cages take their elders' plugs."""
 
 _MODE = re.compile(r"([1-9][0-9]{0,2})x([1-9][0-9]{0,3})")
@@ -115,7 +112,7 @@ class CageGroup(Strict):
         """Each port takes the same whole number of lanes, none faster than the cage type allows."""
         for text, mode in zip(self.breakouts, self.modes, strict=True):
             if self.lanes % mode.ports:
-                raise ValueError(f"breakout {text} does not fit {self.lanes} lanes: {mode.ports} must divide {self.lanes}")
+                raise ValueError(f"breakout {text} does not fit: {self.lanes} lanes are no multiple of {mode.ports}")
             if mode.total_gbps > self.lanes * LANE_GBPS[self.type]:
                 most = f"{self.lanes} lanes of {LANE_GBPS[self.type]} Gb/s"
                 raise ValueError(f"breakout {text} asks {mode.total_gbps} Gb/s of a {self.type} cage that has {most}")
@@ -244,7 +241,8 @@ class Switch(Strict):
             raise ValueError(f"max_logical_ports {self.max_logical_ports} does not even allow one cage")
         for nos, support in self.nos.items():
             if support.step is not None and len(support.step) != len(self.cages):
-                raise ValueError(f"nos.{nos}.step has {len(support.step)} numbers for {len(self.cages)} groups of cages")
+                given = len(support.step)
+                raise ValueError(f"nos.{nos}.step has {given} numbers for {len(self.cages)} groups of cages")
         wrong = sorted(set(self.nos) - _NOS_OF["infiniband" if "infiniband" in self.technologies else "ethernet"])
         if wrong and set(self.technologies) != {"infiniband", "ethernet"}:
             raise ValueError(f"{', '.join(wrong)} does not run on a switch for {one_of(self.technologies)}")
@@ -358,8 +356,7 @@ class Optic(Strict):
     """A pluggable transceiver. ``speed_gbps``: of the whole cage; ``ports``: its fibre connectors.
 
     ``lanes_per_port``: fibre pairs that carry light in each connector (4 in an MPO-12, 1 in a duplex LC); a splitter
-    divides those. Two optics understand each other when medium, connector and speed of a lane
-    (speed_gbps / ports / lanes_per_port) are the same. ``breakouts``: what the cage may be set to with this plug in it
+    divides those. Two optics understand each other when medium, ``lane_gbps`` and ``wavelengths`` are the same. ``breakouts``: what the cage may be set to with this plug in it
     (default: each fibre connector one port); ``1x200`` of a 400 Gb/s plug lights half of its lanes.
     """
 
@@ -369,6 +366,7 @@ class Optic(Strict):
     ports: Annotated[int, Field(ge=1, le=2)] = 1
     connector: Connector
     lanes_per_port: Annotated[int, Field(ge=1, le=8)] = 4
+    wavelengths: Annotated[int, Field(ge=1, le=8)] = 1
     reach_m: Metres
     cage: Form
     breakouts: Annotated[tuple[Breakout, ...], Field(min_length=1)]
@@ -409,7 +407,9 @@ class Cable(Strict):
     """A cable that can be bought: with its own ends (dac, acc, aec, aoc, copper) or a fibre between optics.
 
     ``cages``: what its ends plug into, a and b (none for fibre). ``breakouts``: ends at the b side (a splitter, a
-    breakout cable); ``speed_gbps`` is that of the a side. Lengths are those that can be bought; the longest is the reach of a cable that has its own ends.
+    breakout cable); ``speed_gbps`` is that of the a side. ``pairs``: connectors side by side at each end of a trunk.
+    ``fibres``: in one such cable. Lengths are those that can be bought; the longest is the reach of a cable that has its
+    own ends. A piece costs price_usd + length · price_usd_per_m.
     """
 
     name: Text
@@ -420,8 +420,9 @@ class Cable(Strict):
     breakouts: Annotated[int, Field(ge=1, le=8)] = 1
     connector: Connector | None = None
     connector_b: Connector | None = None  # default: the same at both sides
-    polarity: Literal["A", "B", "C"] | None = None
+    polarity: Literal["A", "B", "C", "A-B"] | None = None
     fibres: Count | None = None
+    pairs: Annotated[int, Field(ge=1, le=8)] = 1
     power_w_per_end: Watts = 0.0
     price_usd: Usd | None = None
     price_usd_per_m: Usd = 0.0
@@ -451,10 +452,10 @@ class Cable(Strict):
 class Catalogue(Strict):
     """Everything that can be planned with; the order is that of the files, the first of equals wins."""
 
-    servers: dict[str, Server] = {}
-    switches: dict[str, Switch] = {}
-    optics: dict[str, Optic] = {}
-    cables: dict[str, Cable] = {}
+    servers: dict[str, Server] = Field(default_factory=dict)
+    switches: dict[str, Switch] = Field(default_factory=dict)
+    optics: dict[str, Optic] = Field(default_factory=dict)
+    cables: dict[str, Cable] = Field(default_factory=dict)
 
     def subset(self, servers: set[str] | frozenset[str], switches: set[str] | frozenset[str]) -> Catalogue:
         """Only the servers and switches named, with all optics and cables; order kept."""
@@ -468,8 +469,11 @@ class Catalogue(Strict):
     def to_yaml(self) -> str:
         """The catalogue as a file that ``from_yaml`` and users' ``catalogue:`` read; the same bytes each time."""
         sections = {
-            section: {name: entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for name, entry in of.items()}
-            for section, of in self
+            section: {
+                name: entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+                for name, entry in entries.items()
+            }
+            for section, entries in self
         }
         return yaml.dump(sections, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 

@@ -1,6 +1,6 @@
 """How network operating systems name ports, as patterns that the catalogue carries.
 
-A pattern has ``whole`` for a cage that is one logical port and ``split`` for a cage that is several (default: as whole).
+A pattern has ``whole`` for a cage that is one logical port and ``split`` for one that is several (default: as whole).
 Placeholders, all numbers from the cage's own order:
 
 ===============  =====================================================================================

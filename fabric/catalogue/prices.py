@@ -27,10 +27,10 @@ class Prices(Strict):
 
     switch_usd_per_400g: Usd
     transceiver_usd_per_400g: Usd
-    switches: dict[str, Usd] = {}
-    servers: dict[str, Usd] = {}
-    optics: dict[str, Usd] = {}
-    cables: dict[str, Usd] = {}
+    switches: dict[str, Usd] = Field(default_factory=dict)
+    servers: dict[str, Usd] = Field(default_factory=dict)
+    optics: dict[str, Usd] = Field(default_factory=dict)
+    cables: dict[str, Usd] = Field(default_factory=dict)
     source: str
     overridden: tuple[str, ...] = ()
     """What the user's file gives, as paths (``switches.qm9700``); everything else is the default."""
@@ -61,10 +61,10 @@ class _Given(Strict):
 
     switch_usd_per_400g: Usd | None = None
     transceiver_usd_per_400g: Usd | None = None
-    switches: dict[str, Usd] = {}
-    servers: dict[str, Usd] = {}
-    optics: dict[str, Usd] = {}
-    cables: dict[str, Usd] = {}
+    switches: dict[str, Usd] = Field(default_factory=dict)
+    servers: dict[str, Usd] = Field(default_factory=dict)
+    optics: dict[str, Usd] = Field(default_factory=dict)
+    cables: dict[str, Usd] = Field(default_factory=dict)
     source: str | None = None
 
 
