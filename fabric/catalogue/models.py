@@ -356,8 +356,9 @@ class Optic(Strict):
     """A pluggable transceiver. ``speed_gbps``: of the whole cage; ``ports``: its fibre connectors.
 
     ``lanes_per_port``: fibre pairs that carry light in each connector (4 in an MPO-12, 1 in a duplex LC); a splitter
-    divides those. Two optics understand each other when medium, ``lane_gbps`` and ``wavelengths`` are the same. ``breakouts``: what the cage may be set to with this plug in it
-    (default: each fibre connector one port); ``1x200`` of a 400 Gb/s plug lights half of its lanes.
+    divides those. Two optics understand each other when medium, ``lane_gbps`` and ``wavelengths`` are the same.
+    ``breakouts``: what the cage may be set to with this plug in it (default: each fibre connector one port); ``1x200``
+    of a 400 Gb/s plug lights half of its lanes.
     """
 
     name: Text
@@ -408,8 +409,8 @@ class Cable(Strict):
 
     ``cages``: what its ends plug into, a and b (none for fibre). ``breakouts``: ends at the b side (a splitter, a
     breakout cable); ``speed_gbps`` is that of the a side. ``pairs``: connectors side by side at each end of a trunk.
-    ``fibres``: in one such cable. Lengths are those that can be bought; the longest is the reach of a cable that has its
-    own ends. A piece costs price_usd + length · price_usd_per_m.
+    ``fibres``: in one such cable. Lengths are those that can be bought; the longest is the reach of a cable that has
+    its own ends. A piece costs price_usd + length · price_usd_per_m.
     """
 
     name: Text
