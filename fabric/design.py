@@ -12,10 +12,10 @@ Tier = Literal["leaf", "spine", "core"]
 Use = Literal["host", "service", "attach", "up", "down", "reserve", "external", "interswitch", "free"]
 """What a switch port is for.
 
-``host``: hosts of the class, spares included, vacant ones too; ``service``: service NICs that found no vacant host
-port (``service`` and ``free`` share slots: a port kept free may be taken by a service NIC); ``attach``: a leaf of another
-network that hangs below this one (OOB uplinks on frontend leaves); ``up``/``down``: inter-switch links; ``reserve``:
-kept free for a tier that is not built; ``external``: leaves the cluster; ``interswitch``: the link of a single-tier pair.
+``host``: hosts of the class, spares and vacant places included; ``free``: kept free, and what service NICs take that
+find no vacant host port (a port so taken is a ``service`` port); ``attach``: a leaf of another network hangs here (oob
+uplinks on frontend leaves); ``up``/``down``: inter-switch links; ``reserve``: kept free for a tier that is not built;
+``external``: leaves the network; ``interswitch``: the links of a single-tier pair.
 """
 
 
@@ -134,6 +134,9 @@ class NetworkDesign:
     copper_only: bool = False
     trunk_cables: bool = False
     media: tuple[str, ...] = ()
+    """Media allowed for all links; empty: any."""
+    media_by_tier: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Media allowed by tier of links, where the intent says so."""
     nos: str = "sonic"
     proof: Proof = field(default_factory=lambda: Proof("UNKNOWN", 0, 0, 1.0, ""))
     runners_up: tuple[Alternative, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fabric.catalogue import Catalogue
 from fabric.catalogue.models import NicGroup, Server
-from fabric.intent import HostGroup, Intent
+from fabric.intent import HostGroup, Intent, NetworkIntent
 
 NETWORKS = ("compute", "storage", "frontend", "oob")
 """The order in which networks are sized and written."""
@@ -31,6 +31,11 @@ class Member:
     def port_count(self) -> int:
         """NIC ports of one host on the network."""
         return sum(nic.count * nic.ports for nic in self.nics)
+
+
+def asked(intent: Intent, network: str) -> NetworkIntent:
+    """What the intent says of a network that it has."""
+    return next(wanted for name, wanted in intent.networks.items() if name == network)
 
 
 def nics_on(group: HostGroup, server: Server, network: str) -> tuple[NicGroup, ...]:
@@ -63,7 +68,7 @@ def on_network(intent: Intent, catalogue: Catalogue, network: str) -> tuple[Memb
 
     A group of role service is a *service* unless there are only services on the network, or it is oob.
     """
-    roles = intent.networks[network].roles
+    roles = asked(intent, network).roles
     found = []
     for group in intent.hosts:
         nics = nics_on(group, catalogue.servers[group.model], network)
