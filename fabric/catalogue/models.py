@@ -147,7 +147,7 @@ class PortLimit(Strict):
 
 
 class SwitchPower(Strict):
-    """Watts. ``typical`` and ``max`` without what the plugs draw; ``per_cage``: most that one cage feeds a plug."""
+    """Watts. ``typical``: with passive cables; ``max``: every cage at its most; ``per_cage``: what a plug may draw."""
 
     typical: Watts
     max: Watts
@@ -185,8 +185,8 @@ class Asic(Strict):
 class NosSupport(Strict):
     """One network operating system on a switch: what it calls the hardware and its ports.
 
-    ``name`` and ``alias`` are port patterns (see ``fabric.catalogue.ports``); left out, the operating system's usual
-    ones hold. ``step``: by how much ``{offset}`` grows a cage, one number a cage group (default: its lanes).
+    ``name`` and ``alias`` are port patterns (see ``fabric.catalogue.ports``), ``management`` is the management port's
+    name; left out, the operating system's usual ones hold. ``step``: by how much ``{offset}`` grows a cage, one number a cage group (default: its lanes).
     """
 
     hwsku: Text | None = None
@@ -194,7 +194,7 @@ class NosSupport(Strict):
     name: PortPattern
     alias: PortPattern | None = None
     step: tuple[Count, ...] | None = None
-    management: Text = "eth0"
+    management: Text
 
 
 def _nos_defaults(value: Any) -> Any:
@@ -295,8 +295,10 @@ class NicGroup(Strict):
     """Equal NICs of a server on one network.
 
     ``ports_per_cage``: NIC ports that share one physical cage, each on its own connector, so that count × ports /
-    ports_per_cage cages hold plugs. ``gpu``: the GPU nearest to each NIC. ``interfaces``: what the operating system
-    calls each port, NIC by NIC.
+    ports_per_cage cages hold plugs. ``gpu``: the GPU nearest to each NIC. For each port, NIC by NIC: ``interfaces``,
+    what the operating system calls it (``interfaces_infiniband`` where it is another name then), ``rdma``, its RDMA
+    device, and ``seats``, where it comes out as ``cage/connector`` within the group (default: in order). ``label``:
+    what is printed at a seat, with ``{cage}`` and ``{connector}``.
     """
 
     name: Text
@@ -308,6 +310,10 @@ class NicGroup(Strict):
     ports_per_cage: Annotated[int, Field(ge=1, le=2)] = 1
     gpu: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     interfaces: tuple[Text, ...] | None = None
+    interfaces_infiniband: tuple[Text, ...] | None = None
+    rdma: tuple[Text, ...] | None = None
+    seats: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}/[12]$")], ...] | None = None
+    label: Text = ""  # default: the group's name with the seat
 
     @model_validator(mode="after")
     def _counts_agree(self) -> NicGroup:
@@ -316,8 +322,12 @@ class NicGroup(Strict):
             raise ValueError(f"{ports} ports do not fill cages of {self.ports_per_cage} ports")
         if self.gpu is not None and len(self.gpu) != self.count:
             raise ValueError(f"gpu lists {len(self.gpu)} GPUs for {self.count} NICs")
-        if self.interfaces is not None and len(self.interfaces) != ports:
-            raise ValueError(f"interfaces lists {len(self.interfaces)} names for {ports} ports")
+        for field in ("interfaces", "interfaces_infiniband", "rdma", "seats"):
+            given = getattr(self, field)
+            if given is not None and len(given) != ports:
+                raise ValueError(f"{field} lists {len(given)} names for {ports} ports")
+        if sorted(self.places) != sorted(self._in_order):
+            raise ValueError(f"seats must name each connector of {self.cages} cages once")
         cage_gbps = CAGE_LANES[self.cage] * LANE_GBPS[self.cage]
         if self.speed_gbps * self.ports_per_cage > cage_gbps:
             asked = self.speed_gbps * self.ports_per_cage
@@ -328,6 +338,24 @@ class NicGroup(Strict):
     def cages(self) -> int:
         """Physical cages of the group."""
         return self.count * self.ports // self.ports_per_cage
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Cage and connector of each port, NIC by NIC, both from 1 within the group."""
+        if self.seats is None:
+            return self._in_order
+        return tuple((int(seat.split("/")[0]), int(seat.split("/")[1])) for seat in self.seats)
+
+    @property
+    def _in_order(self) -> tuple[tuple[int, int], ...]:
+        each = self.ports_per_cage
+        return tuple((port // each + 1, port % each + 1) for port in range(self.count * self.ports))
+
+    def names(self, technology: str) -> tuple[str, ...] | None:
+        """Interface names on a network of that technology, one a port, or None where nobody gave them."""
+        if technology == "infiniband" and self.interfaces_infiniband is not None:
+            return self.interfaces_infiniband
+        return self.interfaces
 
 
 class Server(Strict):
