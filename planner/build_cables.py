@@ -53,7 +53,5 @@ def _trunk_key(batch: Batch, ports: int) -> Ids:
 def connectors(cable: Ids, connector: Ids, ports: int) -> Ids:
     """Connectors that each cable has at one side; ``connector``: for each link the first port of its connector."""
     link = np.arange(len(cable), dtype=np.uint32)
-    counted = cable[first_with(connector, ports) == link]
-    return np.maximum(np.bincount(counted, minlength=int(cable.max(initial=0)) + 1 if len(cable) else 0), 1).astype(
-        np.uint32
-    )
+    counted = np.bincount(cable[first_with(connector, ports) == link], minlength=len(np.bincount(cable)))
+    return np.maximum(counted, 1).astype(np.uint32)

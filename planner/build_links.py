@@ -1,8 +1,8 @@
 """Which port is connected to which, tier by tier, by arithmetic over leaf, spine and core numbers.
 
 Each function returns batches: links of one tier between devices of one kind at each side. Letters are those of
-docs/sizing.md: P planes, K leaf positions, q rails a leaf, S places of a segment, u uplinks, s spines of a group, t and e
-parallel links.
+docs/sizing.md: P planes, K leaf positions, q rails a leaf, S places of a segment, u uplinks, s spines of a group, t and
+e parallel links.
 """
 
 from __future__ import annotations

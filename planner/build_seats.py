@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -97,8 +97,9 @@ def _seat_class(
 
 
 def _group(network: NetworkDesign, number: int, group: str, seat: Seat, spare: npt.NDArray[np.bool_]) -> GroupHosts:
-    """Numbers of the hosts: segment × places + place, so that they stay when the cluster grows; a running number where
-    several groups share the segments.
+    """Give the hosts their numbers: segment × places + place, so that they stay when the cluster grows.
+
+    Where several groups share the segments it is a running number within the group.
     """
     cls = network.classes[number]
     places = cls.segment_hosts + cls.spares_per_segment
@@ -124,10 +125,9 @@ def seat_endpoints(group: GroupHosts, network: NetworkDesign, first: int, each: 
 
     ``first``: number of the group's first endpoint; ``each``: endpoints a host.
     """
-    segment, place = np.divmod(first + each * np.arange(len(group)), network.classes[0].segment_hosts)
-    return GroupHosts(
-        group.name, group.index, group.spare, pod_of(network, network.classes[0], segment), segment, place
-    )
+    cls = network.classes[0]
+    segment, place = np.divmod(first + each * np.arange(len(group)), cls.segment_hosts)
+    return replace(group, pod=pod_of(network, cls, segment), segment=segment, place=place)
 
 
 def in_order(seating: Seating, names: Sequence[str], counts: Mapping[str, int]) -> list[GroupHosts]:

@@ -31,10 +31,10 @@ class _Openings:
 
 
 def service_links(layout: Layout, network: NetworkBlocks) -> Iterator[Batch]:
-    """Service NICs on vacant host ports, the last segment first, at most one a leaf until all its leaves have one;
-    then on free ports of the leaves, evenly, from the last segment.
+    """Service NICs on vacant host ports, else on free ports of leaves.
 
-    The ports of service NICs take the planes in turn, so that those of one NIC go to as many planes as there are. Ports
+    Vacant ports: the last segment first, at most one a leaf until all its leaves have one. Free ports: evenly over all
+    leaves, from the last segment. The ports of service NICs take the planes in turn, so that those of one NIC go to as many planes as there are. Ports
     of the NIC's own speed are taken before others. Raises ValueError where the design left too few.
     """
     name, planes = network.design.network, network.design.planes
@@ -121,9 +121,8 @@ def _free(leaves: LeafBlock) -> _Openings:
     """Ports kept free: the first of each leaf from the last segment on, then the second of each …"""
     cls = leaves.cls
     rows = leaves.block.template.slot(FREE[0])
-    nth, rest = np.divmod(
-        np.arange(len(rows) * cls.segments * cls.leaves_per_plane), cls.segments * cls.leaves_per_plane
-    )
+    leaves_of_plane = cls.segments * cls.leaves_per_plane
+    nth, rest = np.divmod(np.arange(len(rows) * leaves_of_plane), leaves_of_plane)
     segment, position = np.divmod(rest, cls.leaves_per_plane)
     return _opened(leaves, cls.segments - 1 - segment, position, rows[nth])
 
