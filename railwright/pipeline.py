@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabric.bundle import write_plan
-from fabric.catalogue import load_catalogue
+from fabric.catalogue import Catalogue, load_catalogue
 from fabric.checks import run
+from fabric.errors import InputError
 from fabric.exports import render
 from fabric.findings import Finding
-from fabric.intent import check_against, load_intent
+from fabric.intent import Intent, load_intent
+from fabric.intent_catalogue import check_against
 from fabric.media import cable
 from fabric.plan import Plan
 from planner.build import build
@@ -46,11 +48,9 @@ def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool =
     Raises InputError, InfeasibleError, or OutputError; ``folder`` then is as it was.
     """
     with progress.stage("Read the intent"):
-        intent = load_intent(intent_file)
-        catalogue = load_catalogue(intent.catalogue_paths)
-        check_against(intent, catalogue)
-    with progress.stage("Size the networks"):
-        design = size(intent, catalogue)
+        intent, catalogue = read(intent_file)
+    with progress.stage("Size the networks", len(intent.networks)) as step:
+        design = size(intent, catalogue, step)
     with progress.stage("Build the tables"):
         fabric = build(design, intent, catalogue)
     with progress.stage("Choose cables"):
@@ -61,6 +61,15 @@ def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool =
     with progress.stage("Write the plan", len(OUTPUTS) + 2) as step:
         write_plan(made, folder, files(made, findings, step), replace=replace)
     return Outcome(made, findings)
+
+
+def read(intent_file: Path) -> tuple[Intent, Catalogue]:
+    """The intent and the parts it is planned from, which fit together; raises InputError with all that does not."""
+    intent = load_intent(intent_file)
+    catalogue = load_catalogue(intent.catalogue_paths)
+    if problems := check_against(intent, catalogue):
+        raise InputError(problems)
+    return intent, catalogue
 
 
 def files(made: Plan, findings: Sequence[Finding], step: Step) -> Mapping[str, Callable[[Path], None]]:

@@ -28,7 +28,7 @@ class Progress:
 
     @contextmanager
     def stage(self, title: str, steps: int = 1) -> Iterator[Step]:
-        """One stage of ``steps`` steps; the block calls what it gets at the beginning of each."""
+        """One stage of about ``steps`` steps; the block calls what it gets at the beginning of each."""
         start = time.perf_counter()
         with self._shown(title, steps) as step:
             yield step
@@ -80,7 +80,7 @@ class Bars(Progress):
 
         def step(what: str) -> None:
             nonlocal begun
-            live.update(task, completed=begun, what=what)
+            live.update(task, completed=min(begun, steps - 1), what=what)
             begun += 1
 
         yield step
