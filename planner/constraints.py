@@ -200,7 +200,7 @@ def switch_counts(m: Model) -> None:
 
 
 def speeds_rise(m: Model) -> None:
-    """Links between spine and core are not slower than those below, y ≥ v; those kept free are of y = v unless pinned."""
+    """Links between spine and core are not slower than those below, y ≥ v; kept free: y = v unless pinned."""
     same = m.demand.reserve_spine and m.demand.spine_uplink_gbps is None
     for v, leaf_speed in m.v.items():
         for y, spine_speed in m.y.items():

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-MOST = 10_000_000
+MOST = 100_000_000
 """Largest whole number that counts something; beyond it a value is a slip of the pen, not a cluster."""
 DECIMALS = 6
 """Digits after the point: ratios become exact fractions, and these must stay small enough for an integer solver."""
@@ -70,7 +70,8 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list" if value else "an empty list"
+        short = 0 < len(value) <= 4 and all(isinstance(item, int) and abs(item) < MOST for item in value)
+        return f"[{', '.join(map(shown, value))}]" if short else "a list" if value else "an empty list"
     if value is None:
         return "nothing"
     if isinstance(value, str):
@@ -167,6 +168,8 @@ def matching(text: str, pattern: str) -> Expect:
     form = re.compile(pattern, re.ASCII)
 
     def parse(value: Any) -> str:
+        if isinstance(value, bool | int | float):
+            raise RefusedError(((), f"expected {text}, got {shown(value)}, which is no text unless quoted"))
         if not isinstance(value, str) or not form.fullmatch(value):
             raise _wrong(text, value)
         return value
@@ -214,18 +217,35 @@ def or_null(inner: Expect, meaning: str) -> Expect:
 
 def many(inner: Expect, *, least: int = 0, distinct: bool = True) -> Expect:
     """A list, kept as a tuple."""
-    text = f"a list{f' of at least {least}' if least else ''}: {inner.text}"
+    text = f"a list{' of at least one entry' if least else ''}: {inner.text}"
 
     def parse(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple) or len(value) < least:
-            raise _wrong(text, value)
-        kept = tuple(_each(enumerate(value), inner).values())
-        twice = [(place, f"{shown(item)} is listed twice") for place, item in enumerate(kept) if item in kept[:place]]
-        if distinct and twice:
-            raise RefusedError(*(((place,), what) for place, what in twice))
-        return kept
+            raise RefusedError(((), f"expected {text}, got {shown(value)}{_in_a_list(inner, value)}"))
+        kept, found = _each(enumerate(value), inner)
+        items = list(kept.items())
+        before = [item for _, item in items]
+        found += [
+            ((place,), f"{shown(item)} is listed twice")
+            for index, (place, item) in enumerate(items)
+            if distinct and item in before[:index]
+        ]
+        if found:
+            raise RefusedError(*found)
+        return tuple(kept.values())
 
     return Expect(text, parse)
+
+
+def _in_a_list(inner: Expect, value: Any) -> str:
+    """A hint where one entry was given instead of a list of one."""
+    if not isinstance(value, str) or not value:
+        return ""
+    try:
+        inner.parse(value)
+    except RefusedError:
+        return ""
+    return f", did you mean [{value}]?"
 
 
 def table(keys: tuple[str, ...], inner: Expect, noun: str) -> Expect:
@@ -235,13 +255,11 @@ def table(keys: tuple[str, ...], inner: Expect, noun: str) -> Expect:
     def parse(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _wrong(text, value)
-        strange = [((str(key),), f"unknown {noun}{nearest(key, keys)}") for key in value if key not in keys]
-        try:
-            kept = _each(((key, item) for key, item in value.items() if key in keys), inner)
-        except RefusedError as wrong:
-            raise RefusedError(*strange, *wrong.found) from None
-        if strange:
-            raise RefusedError(*strange)
+        kept, found = _each(((key, item) for key, item in value.items() if key in keys), inner)
+        known = f", expected one of {', '.join(keys)}"
+        found += [((key,), f"unknown {noun}{nearest(key, keys) or known}") for key in value if key not in keys]
+        if found:
+            raise RefusedError(*found)
         return {key: kept[key] for key in keys if key in kept}
 
     return Expect(text, parse)
@@ -263,7 +281,8 @@ def by_type(choices: Mapping[type, Expect], otherwise: Expect) -> Expect:
     return Expect(text, parse)
 
 
-def _each(items: Iterable[tuple[Any, Any]], inner: Expect) -> dict[Any, Any]:
+def _each(items: Iterable[tuple[Any, Any]], inner: Expect) -> tuple[dict[Any, Any], list[tuple[Place, str]]]:
+    """What ``inner`` makes of each item, and all its refusals."""
     kept: dict[Any, Any] = {}
     found: list[tuple[Place, str]] = []
     for key, item in items:
@@ -271,9 +290,7 @@ def _each(items: Iterable[tuple[Any, Any]], inner: Expect) -> dict[Any, Any]:
             kept[key] = inner.parse(item)
         except RefusedError as wrong:
             found += [((key, *place), what) for place, what in wrong.found]
-    if found:
-        raise RefusedError(*found)
-    return kept
+    return kept, found
 
 
 def _wrong(text: str, value: Any, known: Iterable[str] = ()) -> RefusedError:
@@ -285,7 +302,7 @@ NAME = matching(
     rf"[a-z0-9](?:[a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?",
 )
 MODEL = matching(
-    "the name of a model in the catalogue (letters, digits, . _ + - and spaces inside)",
+    "the name of a model (letters, digits, . _ + - and inner spaces)",
     r"[A-Za-z0-9](?:[A-Za-z0-9._+ -]{0,78}[A-Za-z0-9+])?",
 )
 PATH = matching(f"a file name of 1 to {LONGEST_TEXT} printable characters", rf"[^\x00-\x1f\x7f]{{1,{LONGEST_TEXT}}}")
