@@ -1,0 +1,69 @@
+"""What must hold of a plan, as functions in a tuple that yield findings; they never raise, log or mend.
+
+Left to the floor plan and the configs: units and power of racks, power feeds, polarisation.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from fabric.checking import bandwidth, cables, cages, counts, coverage, ports, rails, resilience, structure, trunks
+from fabric.checking.view import View
+from fabric.findings import CODES, Finding, Severity
+
+if TYPE_CHECKING:
+    from fabric.plan import Plan
+
+Check = Callable[[View], Iterator[Finding]]
+
+CHECKS: tuple[Check, ...] = (
+    *structure.CHECKS,
+    *ports.CHECKS,
+    *cages.CHECKS,
+    *rails.CHECKS,
+    *trunks.CHECKS,
+    *coverage.CHECKS,
+    *cables.CHECKS,
+    *counts.CHECKS,
+    *bandwidth.CHECKS,
+    *resilience.CHECKS,
+)
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def run(plan: Plan, checks: Iterable[Check] = CHECKS) -> list[Finding]:
+    """Findings of all checks, the worst first, else in the order of the checks."""
+    view = View(plan)
+    found = chain.from_iterable(check(view) for check in checks)
+    return sorted(found, key=lambda finding: _RANK[finding.severity])
+
+
+def failed(findings: Iterable[Finding]) -> bool:
+    """One of the findings is an error: the plan must not be built."""
+    return any(_RANK[finding.severity] <= _RANK[Severity.ERROR] for finding in findings)
+
+
+def markdown() -> str:
+    """``docs/checks.md``: every code, from where it is declared."""
+    lines = [
+        "# What the checks find",
+        "",
+        "Generated from `fabric/findings.py` by `python -m fabric.checks`. `railwright check PLAN` prints one finding a line",
+        "(`--json`: one object a line) and exits with 1 when one of them is an error. Of one code at most 20 findings a",
+        "check are printed; the evidence of the last says how many `more` there are.",
+        "",
+        "| code | cause | severity |",
+        "|---|---|---|",
+        *(f"| [{code.name}](#{code.name}) | {code.cause} | {code.severity} |" for code in CODES.values()),
+    ]
+    for code in CODES.values():
+        lines += ["", f"## {code.name}", "", code.meaning, "", f"*What to do.* {code.remedy}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
