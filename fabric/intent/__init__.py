@@ -16,6 +16,7 @@ from fabric.intent.network import NETWORKS, NetworkIntent, Oversubscription, Upl
 from fabric.intent.qos import Qos
 from fabric.intent.rules import broken
 from fabric.intent.services import Services
+from fabric.intent.shape import missing, text_keys
 from fabric.intent.site import Site
 from fabric.validation import validate
 
@@ -52,9 +53,11 @@ def intent_from(data: object, *, where: Path | None = None) -> Intent:
     if not isinstance(data, Mapping):
         what = "is empty" if data is None else "is not a mapping"
         raise InputError(Problem(_name(where), f"{what}; an intent has at least name, hosts and networks"))
-    found = [Problem(f"{_name(where)}: {rule.where}", rule.what, rule.remedy) for rule in broken(data)]
+    values, strange = text_keys(data)
+    seen = [*strange, *missing(Intent, values), *broken(values)]
+    found = [Problem(f"{_name(where)}: {one.where}".removesuffix(": "), one.what, one.remedy) for one in seen]
     try:
-        intent = validate(Intent, data, _name(where))
+        intent = validate(Intent, values, _name(where))
     except InputError as error:
         told = {problem.where for problem in found}
         found += [problem for problem in error.problems if problem.where not in told]

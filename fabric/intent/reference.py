@@ -15,11 +15,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from fabric.intent.expect import Expect
 from fabric.intent.models import Intent, plain
 from fabric.intent.network import NETWORKS, NetworkIntent, with_defaults
 from fabric.intent.rules import RULES
-from fabric.intent_catalogue import CHECKS, known_servers
+from fabric.intent.shape import expected, model_in
+from fabric.intent_catalogue import CHECKS, servers_have_the_nics
 
 SMALLEST = """\
 name: lab
@@ -56,7 +56,7 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
     """A table of the model's fields, then those of the models in it."""
     yield _section(model, path)
     for name, field in model.model_fields.items():
-        inner = _model_in(field.annotation)
+        inner = model_in(field.annotation)
         if inner is not None:
             yield from _sections(inner, f"{path}.{name}".lstrip(".") + _suffix(field.annotation))
 
@@ -77,9 +77,8 @@ def _row(name: str, field: FieldInfo, *, varies: bool) -> str:
 
 
 def _takes(field: FieldInfo) -> str:
-    said = [entry.text for entry in field.metadata if isinstance(entry, Expect)]
-    if said:
-        return said[0]
+    if expected(field):
+        return expected(field)
     kind = {"[]": "a list, see below", ".NAME": "a mapping, see below"}.get(_suffix(field.annotation), "see below")
     return f"{kind}, or null" if type(None) in typing.get_args(field.annotation) else kind
 
@@ -88,7 +87,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = plain(field.get_default(call_default_factory=True, validated_data={}))
-    if _model_in(field.annotation) is not None and isinstance(value, dict):
+    if model_in(field.annotation) is not None and isinstance(value, dict):
         return "see below"
     if value and isinstance(value, list) and isinstance(value[0], dict):
         return ", ".join(f"`{_flow(row)}`" for row in value)
@@ -99,13 +98,6 @@ def _flow(value: Any) -> str:
     """A value as YAML writes it on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
     return text.removesuffix("\n").removesuffix("...").strip()
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model a field holds: itself, or in a list, a mapping or an option."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in typing.get_args(annotation) if (found := _model_in(inner)) is not None), None)
 
 
 def _suffix(annotation: Any) -> str:
@@ -135,10 +127,11 @@ def _cell(value: Any) -> str:
 
 def _rules() -> str:
     """What several fields together must mean, one line a rule."""
+    checks: tuple[Callable[..., Any], ...] = (servers_have_the_nics, *CHECKS)
     lines = ["## What must hold besides", "", "Within the intent:", ""]
     lines += [f"- {_first_line(rule)}" for rule in RULES]
     lines += ["", "With the catalogue:", ""]
-    lines += [f"- {_first_line(check)}" for check in (known_servers, *CHECKS)]
+    lines += [f"- {_first_line(check)}" for check in checks]
     return "\n".join(lines)
 
 

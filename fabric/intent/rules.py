@@ -56,7 +56,7 @@ def known_networks(data: Data) -> Iterator[Problem]:
     for name in _mapping(data.get("networks")):
         if name not in NETWORKS:
             hint = nearest(name, NETWORKS) or f", expected one of {', '.join(NETWORKS)}"
-            yield Problem(join(("networks", str(name))), f"unknown network{hint}")
+            yield Problem(join(("networks", name)), f"unknown network{hint}")
 
 
 def distinct_groups(data: Data) -> Iterator[Problem]:
@@ -274,12 +274,11 @@ def _networks(data: Data) -> dict[str, Data]:
 
 
 def _keys(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, ...]]:
-    """Path of every key that is text, at any depth."""
+    """Path of every key, at any depth."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if isinstance(key, str):
-                yield (*path, key)
-            yield from _keys(item, (*path, key if isinstance(key, int) else str(key)))
+            yield (*path, key)
+            yield from _keys(item, (*path, key))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _keys(item, (*path, index))
