@@ -170,11 +170,11 @@ def _tiers(network: str, wanted: NetworkIntent) -> tuple[int, ...]:
 
 
 def _models(catalogue: Catalogue, wanted: NetworkIntent, tier: Tier) -> tuple[Switch, ...]:
-    """The candidates of a tier, without those that equal an earlier one in everything that sizing looks at."""
+    """The candidates of a tier: those named, else all of the technology that run the network's operating system."""
     named = wanted.switches.get(tier)
     if named:
         return tuple(catalogue.switches[name] for name in named)
-    return tuple(s for s in catalogue.switches.values() if wanted.technology in s.technologies)
+    return tuple(s for s in catalogue.switches.values() if wanted.technology in s.technologies and wanted.nos in s.nos)
 
 
 def _copper_only(wanted: NetworkIntent) -> bool:
