@@ -7,6 +7,7 @@ catalogue), ``golden/intents/NAME.yaml`` with the normalised intent in ``NAME.fu
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from fractions import Fraction
@@ -278,14 +279,15 @@ def test_any_data_is_an_intent_or_an_input_error(data: Any) -> None:
 
 @given(INTENT, st.data())
 def test_one_part_replaced_is_an_intent_or_an_input_error(data: dict[str, Any], draw: st.DataObject) -> None:
-    at: Any = data
+    at: Any = copy.deepcopy(data)
+    whole = at
     while True:
         key = draw.draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
         if not isinstance(at[key], dict | list) or not at[key] or draw.draw(st.booleans()):
             at[key] = draw.draw(NESTED)
             break
         at = at[key]
-    _only_input_errors(lambda: intent_from(data))
+    _only_input_errors(lambda: intent_from(whole))
 
 
 @given(st.text(max_size=200) | st.binary(max_size=80).map(lambda raw: raw.decode("latin-1")))
@@ -302,3 +304,12 @@ def test_any_yaml_is_an_intent_or_an_input_error(text: str) -> None:
 def test_values_are_quoted_in_one_short_line(value: Any) -> None:
     assert len(shown(value)) <= 250
     assert "\n" not in shown(value)
+
+
+@given(INTENT)
+def test_any_intent_can_be_held_against_a_catalogue(data: dict[str, Any]) -> None:
+    intent, parts = intent_from(data), _parts()
+    problems = check_against(intent, parts)
+    unknown = [index for index, group in enumerate(intent.hosts) if group.model not in parts.servers]
+    assert {f"hosts[{index}].model" for index in unknown} <= {problem.where for problem in problems}
+    assert problems == sorted(set(problems))
