@@ -45,8 +45,11 @@ format: setup ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: setup ## Write docs/cli.md again from the commands.
-	$(BIN)/python -m railwright.reference docs/cli.md
+docs: setup ## Write the generated pages of docs/ again.
+	$(BIN)/python -m railwright.reference > docs/cli.md
+	$(BIN)/python -m fabric.intent.reference > docs/intent.md
+	$(BIN)/python -m fabric.tables > docs/tables.md
+	$(BIN)/python -m fabric.checks > docs/checks.md
 
 .parts/netlab/.setup:
 	$(PYTHON) -m venv .parts/netlab

@@ -16,8 +16,8 @@ from fabric.errors import InputError, Problem
 
 PREFIX = "RAILWRIGHT_"
 FILE = "railwright.toml"
-OTHERS = ("RAILWRIGHT_CONFIG", "RAILWRIGHT_REQUIRE", "RAILWRIGHT_TEST_DATA")
-"""Variables that are no settings: the file of settings itself, and two of the tests."""
+OTHERS = ("RAILWRIGHT_CONFIG", "RAILWRIGHT_REQUIRE", "RAILWRIGHT_TEST_DATA", "RAILWRIGHT_UPDATE_GOLDEN")
+"""Variables that are no settings: the file of settings itself, and those of the tests."""
 
 
 @dataclass(frozen=True)

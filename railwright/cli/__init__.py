@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 import click
@@ -36,7 +37,7 @@ READER_GONE = 128 + signal.SIGPIPE
 
 
 EXAMPLE = """\
-railwright plan examples/starter-32-hosts.yaml -o out/first
+railwright plan examples/starter-32.yaml -o out/first
 railwright show out/first"""
 
 
@@ -63,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code; errors become lines on stderr, never a traceback unless asked for."""
     state = State()
     try:
-        _stop_cleanly_on_signals()
-        code = cli.main(argv, prog_name="railwright", obj=state, standalone_mode=False)
-        sys.stdout.flush()
+        with _unwinding_on_signals():
+            code = cli.main(argv, prog_name="railwright", obj=state, standalone_mode=False)
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, ReaderGoneError):
         _discard(sys.stdout.fileno())
@@ -105,14 +106,19 @@ def _usage(error: click.UsageError) -> Problem:
     return Problem("", message[:1].lower() + message[1:], remedy)
 
 
-def _stop_cleanly_on_signals() -> None:
+@contextmanager
+def _unwinding_on_signals() -> Iterator[None]:
     """Make SIGTERM and SIGHUP unwind like Ctrl-C, so that temporary folders go."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _discard(descriptor: int) -> None:

@@ -41,7 +41,7 @@ def export(plan: Path | None, dialect: str, output: Path | None, as_json: bool) 
         )
     data = render(open_plan(plan), dialect)
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
     else:
         _replace(output, data)
     return 0
