@@ -53,6 +53,7 @@ def problems(
         for path, details in found.items()
         if not any(path[:depth] in bad_keys for depth in range(len(path)))
         and (path in bad_keys or not _explained_deeper(path, details, found))
+        and not _only_seems_short(path, details, found)
     }
     return sorted({_problem(path, [d for _, d in details], model, where, at) for path, details in kept.items()})
 
@@ -67,12 +68,12 @@ def as_tuples(data: object) -> object:
 
 
 def nearest(name: str, names: Sequence[str]) -> str | None:
-    """The valid name most like ``name``, or None where none is near."""
+    """The valid name most like ``name``, or None where none is near; a name it begins counts as near."""
+    longer = [candidate for candidate in names if len(name) >= 3 and _fold(candidate).startswith(_fold(name))]
+    if longer:
+        return min(longer, key=len)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return close[0]
-    folded = {_fold(candidate): candidate for candidate in names}
-    return folded.get(_fold(name))
+    return close[0] if close else None
 
 
 def suggest(name: object, names: Sequence[str]) -> str:
@@ -128,6 +129,14 @@ def _explained_deeper(
     return any(len(other) > len(path) and other[: len(path)] == path for other in found)
 
 
+def _only_seems_short(
+    path: Path, details: list[tuple[Path, ErrorDetails]], found: Mapping[Path, list[tuple[Path, ErrorDetails]]]
+) -> bool:
+    """Whether a list is short only because pydantic does not count the members that are wrong."""
+    below = any(len(other) > len(path) and other[: len(path)] == path for other in found)
+    return below and all(detail["type"] == "too_short" for _, detail in details)
+
+
 def _problem(path: Path, details: list[ErrorDetails], model: type[BaseModel], where: str, at: Path) -> Problem:
     place = join((*at, *path))
     return Problem(f"{where}: {place}" if where and place else where or place, _what(path, details, model))
@@ -139,8 +148,10 @@ def _what(path: Path, details: list[ErrorDetails], model: type[BaseModel]) -> st
         return "is missing"
     if first["type"] == "extra_forbidden":
         return f"unknown field, {suggest(path[-1], fields_at(model, path[:-1]))}"
-    if any(detail["loc"][-1:] == ("[key]",) for detail in details):
-        return f"unknown name, {suggest(path[-1], _literals(details))}"
+    keys = [detail["loc"][-2] for detail in details if detail["loc"][-1:] == ("[key]",)]
+    if keys:
+        name = "unknown name" if keys[0] == path[-1] else f'unknown name "{keys[0]}"'
+        return f"{name}, {suggest(keys[0], _literals(details))}"
     said = [text for text in (_expected(detail) for detail in details) if text is not None]
     if len(said) == len(details):
         value = first["input"]

@@ -8,7 +8,7 @@ A file has the sections ``servers``, ``switches``, ``optics`` and ``cables`` and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,13 @@ SECTIONS: dict[str, type[Server | Switch | Optic | Cable]] = {
 }
 SHIPPED = tuple(Path(__file__).parent / f"{section}.yaml" for section in SECTIONS)
 
+MAX_CHAIN = 50
+"""Longest row of entries that extend, or files that name, one another."""
+
 Entries = dict[str, dict[str, Any]]
 """Entries of one section, as plain values."""
+Known = dict[str, dict[str, tuple[str, dict[str, Any]]]]
+"""Section, then name, then the file an entry is from and its values, ``extends`` resolved."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -45,15 +50,11 @@ def _shipped() -> Catalogue:
 
 
 @lru_cache(maxsize=1)
-def _plain_shipped() -> dict[str, dict[str, tuple[str, dict[str, Any]]]]:
+def _plain_shipped() -> Known:
     known, problems = _merge({section: {} for section in SECTIONS}, [(str(p.name), load_file(p)) for p in SHIPPED])
     if problems:
         raise InputError(problems)
     return known
-
-
-Known = dict[str, dict[str, tuple[str, dict[str, Any]]]]
-"""Section, then name, then the file an entry is from and its values, ``extends`` resolved."""
 
 
 def _merge(base: Known, files: Sequence[tuple[str, object]]) -> tuple[Known, list[Problem]]:
@@ -64,9 +65,10 @@ def _merge(base: Known, files: Sequence[tuple[str, object]]) -> tuple[Known, lis
         problems += _shape_problems(where, data)
         for section in SECTIONS:
             entries = _entries(data, section)
-            resolved, wrong = _extend(where, section, entries, known[section])
-            known[section].update({name: (where, entry) for name, entry in resolved.items()})
-            problems += wrong
+            extender = _Extender(f"{where}: {section}", entries, known[section])
+            wholes = {name: extender.resolve(name) for name in entries}
+            known[section].update({name: (where, whole) for name, whole in wholes.items() if whole is not None})
+            problems += extender.problems
     return known, problems
 
 
@@ -125,38 +127,44 @@ def _entry_shape_problems(where: str, entries: dict[object, object]) -> Iterator
             yield Problem(f"{where}.{name}.name", "unknown field, the key is the name")
 
 
-def _extend(where: str, section: str, entries: Entries, before: dict[str, Any]) -> tuple[Entries, list[Problem]]:
-    """Entries with ``extends`` followed; one that extends its own name starts from the earlier entry of that name."""
-    resolved: Entries = {}
-    problems: list[Problem] = []
+class _Extender:
+    """Follows ``extends`` within one section of one file, over what earlier files gave."""
 
-    def resolve(name: str, chain: tuple[str, ...]) -> dict[str, Any]:
-        if name in resolved:
-            return resolved[name]
-        entry = dict(entries[name])
-        parent = entry.pop("extends", None)
-        if "extends" in entries[name]:
-            entry = _deep_merge(start(name, parent, (*chain, name)), entry)
-        entry.pop("name", None)
-        return resolved.setdefault(name, entry)
+    def __init__(self, where: str, entries: Entries, before: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
+        self.where, self.entries, self.before = where, entries, before
+        self.resolved: dict[str, dict[str, Any] | None] = {}
+        self.problems: list[Problem] = []
 
-    def start(name: str, parent: object, chain: tuple[str, ...]) -> dict[str, Any]:
-        if isinstance(parent, str) and parent in entries and parent != name:
+    def resolve(self, name: str, chain: tuple[str, ...] = ()) -> dict[str, Any] | None:
+        """The whole entry, or None where what it extends is not to be had; a problem says why, once."""
+        if name not in self.resolved:
+            own = {key: value for key, value in self.entries[name].items() if key not in ("extends", "name")}
+            if "extends" in self.entries[name]:
+                start = self._start(name, self.entries[name]["extends"], (*chain, name))
+                self.resolved.setdefault(name, None if start is None else _deep_merge(start, own))
+            else:
+                self.resolved[name] = own
+        return self.resolved[name]
+
+    def _start(self, name: str, parent: object, chain: tuple[str, ...]) -> dict[str, Any] | None:
+        """What ``name`` starts from; its own name means the entry an earlier file gave."""
+        if isinstance(parent, str) and parent in self.entries and parent != name:
+            if parent not in chain and len(chain) < MAX_CHAIN:
+                return self.resolve(parent, chain)
             if parent not in chain:
-                return resolve(parent, chain)
+                self._refuse(name, f"is the {MAX_CHAIN}th in a row")
+                return None
             circle = " extends ".join((*chain[chain.index(parent) :], parent))
-            problems.append(Problem(f"{where}: {section}.{name}.extends", f"is circular: {circle}"))
-        elif isinstance(parent, str) and parent in before:
-            return dict(before[parent][1])
+            self._refuse(name, f"is circular: {circle}")
+        elif isinstance(parent, str) and parent in self.before:
+            return self.before[parent][1]
         else:
-            said = suggest(parent, [*before, *(other for other in entries if other != name)])
-            problems.append(Problem(f"{where}: {section}.{name}.extends", f'unknown name "{parent}", {said}'))
-        return {}
+            names = [*self.before, *(other for other in self.entries if other != name)]
+            self._refuse(name, f'unknown name "{parent}", {suggest(parent, names)}')
+        return None
 
-    for name in entries:
-        resolve(name, ())
-    broken = {problem.where for problem in problems}
-    return {name: e for name, e in resolved.items() if f"{where}: {section}.{name}.extends" not in broken}, problems
+    def _refuse(self, name: str, what: str) -> None:
+        self.problems.append(Problem(f"{self.where}.{name}.extends", what))
 
 
 def _deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +182,9 @@ def _closure(paths: Sequence[Path]) -> list[tuple[str, object]]:
 
     def visit(path: Path, chain: tuple[Path, ...]) -> None:
         real = path.resolve()
-        if real in chain:
+        if len(chain) >= MAX_CHAIN:
+            problems.append(Problem(str(path), f"is the {MAX_CHAIN}th catalogue file in a row that names another"))
+        elif real in chain:
             circle = " → ".join(str(p.name) for p in (*chain[chain.index(real) :], real))
             problems.append(Problem(str(path), f"is circular: {circle}", "a catalogue file cannot name itself"))
         elif real not in loaded:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from fabric.catalogue.ports import DEFAULTS, PortPattern
+from fabric.catalogue.ports import DEFAULTS, Label, PortPattern
 from fabric.validation import Strict, one_of, validate
 from fabric.yaml import load_text
 
@@ -186,7 +186,8 @@ class NosSupport(Strict):
     """One network operating system on a switch: what it calls the hardware and its ports.
 
     ``name`` and ``alias`` are port patterns (see ``fabric.catalogue.ports``), ``management`` is the management port's
-    name; left out, the operating system's usual ones hold. ``step``: by how much ``{offset}`` grows a cage, one number a cage group (default: its lanes).
+    name; left out, the operating system's usual ones hold. ``step``: by how much ``{offset}`` grows a cage, one number
+    for each group of cages (default: the lanes of its cages).
     """
 
     hwsku: Text | None = None
@@ -223,7 +224,7 @@ class Switch(Strict):
     management: Management = Management()
     asic: Asic | None = None
     nos: Annotated[dict[NosName, NosSupport], BeforeValidator(_nos_defaults), Field(min_length=1)]
-    label: Text = ""  # default: "{cage}", or "{cage}/{connector}" where a cage has two
+    label: Label = ""  # default: "{cage}", or "{cage}/{connector}" where a cage has two
     source: Text
 
     @model_validator(mode="before")
@@ -313,7 +314,7 @@ class NicGroup(Strict):
     interfaces_infiniband: tuple[Text, ...] | None = None
     rdma: tuple[Text, ...] | None = None
     seats: tuple[Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}/[12]$")], ...] | None = None
-    label: Text = ""  # default: the group's name with the seat
+    label: Label = ""  # default: the group's name with the seat
 
     @model_validator(mode="after")
     def _counts_agree(self) -> NicGroup:
@@ -398,7 +399,7 @@ class Optic(Strict):
     wavelengths: Annotated[int, Field(ge=1, le=8)] = 1
     reach_m: Metres
     cage: Form
-    breakouts: Annotated[tuple[Breakout, ...], Field(min_length=1)]
+    breakouts: tuple[Breakout, ...] = ()
     power_w: Watts
     price_usd: Usd | None = None
     source: Text
@@ -415,6 +416,8 @@ class Optic(Strict):
 
     @model_validator(mode="after")
     def _breakouts_fit(self) -> Optic:
+        if not self.breakouts:
+            raise ValueError("breakouts must not be empty; leave it out for one port a fibre connector")
         lanes = self.ports * self.lanes_per_port
         for mode in self.modes:
             if mode.total_gbps > self.speed_gbps or mode.ports > lanes or max(lanes, mode.ports) % mode.ports:

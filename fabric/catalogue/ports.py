@@ -20,6 +20,7 @@ Placeholders, all numbers from the cage's own order:
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
@@ -29,21 +30,34 @@ from fabric.validation import Strict, suggest
 PLACEHOLDERS = ("cage", "connector", "lane", "index", "letter", "offset", "number")
 
 
-def _known(pattern: str) -> str:
+def _checked(pattern: str, names: Sequence[str]) -> list[str]:
+    """The placeholders of a pattern; raises ValueError where one is unknown or is more than a plain ``{name}``."""
     try:
-        fields = [name for _, name, spec, conversion in string.Formatter().parse(pattern) if name is not None]
-        plain = pattern.format(**dict.fromkeys(PLACEHOLDERS, "0")) if set(fields) <= set(PLACEHOLDERS) else ""
-    except (ValueError, IndexError, KeyError, AttributeError) as error:
+        parts = [(name, spec, how) for _, name, spec, how in string.Formatter().parse(pattern) if name is not None]
+    except ValueError as error:
         raise ValueError(f'"{pattern}" is no pattern: {error}') from None
-    for name in fields:
-        if name not in PLACEHOLDERS:
-            raise ValueError(f'"{pattern}" has an unknown placeholder {{{name}}}, {suggest(name, PLACEHOLDERS)}')
-    if not fields or not plain:
+    for name, spec, how in parts:
+        if name not in names:
+            raise ValueError(f'"{pattern}" has an unknown placeholder {{{name}}}, {suggest(name, names)}')
+        if spec or how:
+            raise ValueError(f'"{pattern}": a placeholder is a plain {{{name}}}, without format')
+    return [name for name, _, _ in parts]
+
+
+def _port(pattern: str) -> str:
+    if not _checked(pattern, PLACEHOLDERS):
         raise ValueError(f'"{pattern}" has no placeholder, so that all ports would have one name')
     return pattern
 
 
-Pattern = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_known)]
+def _label(pattern: str) -> str:
+    _checked(pattern, ("cage", "connector"))
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_port)]
+Label = Annotated[str, Field(max_length=60), AfterValidator(_label)]
+"""What is printed on a box: ``{cage}`` and ``{connector}``."""
 
 
 class PortPattern(Strict):
