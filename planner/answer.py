@@ -12,6 +12,7 @@ from planner.constraints import (
     attached_fit,
     cages_suffice,
     core_ports,
+    lanes_join,
     leaf_bandwidth,
     rail_only_alike,
     services_fit,
@@ -197,6 +198,7 @@ def _failing(demand: Demand) -> str:
             attached_fit,
             speeds_rise,
             split_at_one_end,
+            lanes_join,
             single_tier,
             rail_only_alike,
         )
@@ -227,6 +229,8 @@ def _relaxations(demand: Demand) -> Iterator[Relaxation]:
         yield Relaxation("free_leaf_ports: 0", replace(demand, free_leaf_ports=0))
     if demand.leaf_uplink_gbps or demand.spine_uplink_gbps:
         yield Relaxation("uplink_speed_gbps: auto", replace(demand, leaf_uplink_gbps=None, spine_uplink_gbps=None))
+    if demand.min_spines > 1:
+        yield Relaxation("min_spines: 1", replace(demand, min_spines=1))
     if demand.max_segments:
         yield Relaxation("max_segments: auto", replace(demand, max_segments=0))
     doubled = tuple(replace(c, oversubscription=c.oversubscription * 2) for c in demand.classes)

@@ -13,6 +13,7 @@ from itertools import combinations_with_replacement
 
 from fabric.catalogue.models import CageGroup, Mode, Switch
 from fabric.design import Use
+from fabric.lanes import joined, switch_lanes
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Need:
     """Carries a cable, and so an optic where the cage is pluggable."""
     between: bool = False
     """Belongs to an inter-switch link."""
+    lanes: frozenset[int] = frozenset()
+    """Numbers of lanes on which the other end runs; empty where it is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Slot:
     mode: Mode
     connectors: int
     rj45: bool
+    lanes: frozenset[int]
+    """Numbers of lanes on which a port runs."""
 
     @property
     def split(self) -> bool:
@@ -56,8 +61,10 @@ def slots(group: CageGroup, needs: tuple[Need, ...]) -> Iterator[Slot]:
     rj45 = group.type == "rj45"
     for need in needs:
         for mode in group.modes:
-            if mode.speed_gbps in need.speeds and need.rj45 == rj45:
-                yield Slot(need, mode, group.connectors_used(mode), rj45)
+            lanes = switch_lanes(group, mode)
+            fits = rj45 or not need.lanes or joined(lanes, need.lanes, mode.speed_gbps)
+            if mode.speed_gbps in need.speeds and need.rj45 == rj45 and fits:
+                yield Slot(need, mode, group.connectors_used(mode), rj45, lanes)
 
 
 def bank_size(switch: Switch, group: CageGroup, needs: tuple[Need, ...]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from fabric.design import Use
+from fabric.lanes import joined
 from planner.cages import bank_size
 from planner.variables import Choice, ClassVars, Expr, Kind, Model, Var
 
@@ -218,6 +219,29 @@ def split_at_one_end(m: Model) -> None:
             m.cp.add_bool_or(~_splits(m, lower, "up"), ~_splits(m, upper, "down"))
 
 
+def lanes_join(m: Model) -> None:
+    """The two ends of a link between switches have a number of lanes in common, or an optic that changes it."""
+    for lower, upper in [*((c.kind, m.spine) for c in m.classes), (m.spine, m.core)]:
+        if lower is None or upper is None:
+            continue
+        for (speed, below), low in _lane_choices(m, lower, "up").items():
+            for (other, above), high in _lane_choices(m, upper, "down").items():
+                if speed == other and not joined(below, above, speed):
+                    m.cp.add_bool_or(~low, ~high)
+
+
+def _lane_choices(m: Model, kind: Kind, use: Use) -> dict[tuple[int, frozenset[int]], Var]:
+    """For each speed and numbers of lanes of cages in this use: a boolean that is true when there is such a cage."""
+    found: dict[tuple[int, frozenset[int]], Var] = {}
+    for _, _, pattern, banks in kind.banks:
+        for slot in pattern:
+            if slot.need.use == use:
+                key = (slot.mode.speed_gbps, slot.lanes)
+                found.setdefault(key, m.cp.new_bool_var(f"lanes.{kind.name}.{use}.{len(found)}"))
+                m.cp.add(banks == 0).only_enforce_if(~found[key])
+    return found
+
+
 def _splits(m: Model, kind: Kind, use: Use) -> Var:
     """A boolean that is true when a cage in this use has several ports on a connector."""
     split = m.cp.new_bool_var(f"split.{kind.name}.{use}")
@@ -273,6 +297,7 @@ CONSTRAINTS = (
     switch_counts,
     speeds_rise,
     split_at_one_end,
+    lanes_join,
     single_tier,
     rail_only_alike,
 )

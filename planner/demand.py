@@ -14,6 +14,7 @@ from fabric.catalogue.prices import Prices
 from fabric.design import NetworkDesign, Tier
 from fabric.errors import InputError, Problem
 from fabric.intent import Intent, NetworkIntent
+from fabric.lanes import nic_lanes
 from fabric.population import Member, asked, on_network, primary_network
 
 COPPER = frozenset({"dac", "acc", "aec", "aoc", "copper"})
@@ -40,6 +41,8 @@ class HostClass:
     cages: tuple[int, ...]
     """Bandwidth of each pluggable cage of one host, Gb/s; empty for rj45."""
     rj45: bool
+    lanes: frozenset[int]
+    """Numbers of lanes on which a NIC port runs; empty for rj45."""
     segment_hosts: int | None = None
 
 
@@ -75,6 +78,7 @@ class Demand:
     reserve_spine: bool
     free_leaf_ports: int
     max_segments: int
+    min_spines: int
     service_ports: int
     interswitch: Fraction
     external: Extra
@@ -149,6 +153,7 @@ def demand(
         reserve_spine=wanted.tiers == 2 and spine_given,
         free_leaf_ports=wanted.free_leaf_ports,
         max_segments=0 if wanted.max_segments == "auto" else wanted.max_segments,
+        min_spines=wanted.min_spines,
         service_ports=_service_ports(network, members, classes),
         interswitch=Fraction(wanted.interswitch),
         external=_external(wanted),
@@ -248,6 +253,9 @@ def _classes(
             oversubscription=wanted.oversubscription.leaf_for(member.group.role),
             cages=_host_cages(member),
             rj45=first.cage == "rj45",
+            lanes=frozenset.intersection(*(nic_lanes(nic) for nic in member.nics))
+            if first.cage != "rj45"
+            else frozenset(),
             segment_hosts=segment,
         )
         old = pooled.get(alone, alone)
@@ -349,6 +357,7 @@ def _oob_class(intent: Intent, catalogue: Catalogue, decided: dict[str, NetworkD
             oversubscription=Fraction(1),
             cages=(),
             rj45=True,
+            lanes=frozenset(),
             segment_hosts=segment,
         ),
     )

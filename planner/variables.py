@@ -199,7 +199,7 @@ def variables(demand: Demand, tiers: int, *, fewest_hosts: int | None = None) ->
         choices=choices,
         v=v,
         y=y,
-        s=cp.new_int_var(1 if tiers > 1 else 0, most_up if tiers > 1 else 0, "s"),
+        s=cp.new_int_var(*((demand.min_spines, max(most_up, demand.min_spines)) if tiers > 1 else (0, 0)), "s"),
         D=cp.new_int_var(1, max(1, pods), "D"),
         w=cp.new_int_var(1 if above else 0, most_spine if above else 0, "w"),
         b=cp.new_int_var(1 if tiers == 3 else 0, most_spine if tiers == 3 else 0, "b"),
@@ -261,8 +261,8 @@ def _class(
     external = Need("external", (demand.external.speed_gbps,)) if demand.external.count else None
     attach = Need("attach", (demand.attached.speed_gbps,)) if demand.attached.count and number == 0 else None
     needs = [
-        Need("host", (host.speed_gbps,), rj45=host.rj45),
-        Need("free", (host.speed_gbps,), rj45=host.rj45, occupied=False)
+        Need("host", (host.speed_gbps,), rj45=host.rj45, lanes=host.lanes),
+        Need("free", (host.speed_gbps,), rj45=host.rj45, occupied=False, lanes=host.lanes)
         if demand.free_leaf_ports or demand.service_ports
         else None,
         Need("up", v, between=True) if tiers > 1 else None,

@@ -112,6 +112,9 @@ class NetworkIntent(Strict):
     uplink_speed_gbps: UplinkSpeed = said("Pins the speed of links between switches.", make=UplinkSpeed)
     free_leaf_ports: Annotated[int, whole(0, 4096)] = said("Ports kept free on each leaf, at host speed.", 0)
     max_segments: Sized = said("Segments that the spines must be able to take later; `auto`: those there are.", "auto")
+    min_spines: Annotated[int, whole(1, 4096)] = said(
+        "Spines of a group, at least: 2 keeps leaves joined when one fails.", 1
+    )
     switches: Annotated[dict[Tier, tuple[str, ...]], table(TIERS, many(MODEL, least=1), "tier")] = said(
         "Models allowed a tier, in order of preference at equal cost; a tier left out: any of the technology.",
         make=dict,
