@@ -77,7 +77,7 @@ def _legend(canvas: Canvas, networks: list[Facts], y: float) -> float:
     planes = max((n.design.planes for n in networks if n.shows_planes), default=0)
     wide = next((n.design.classes[0].rails_per_leaf for n in networks if n.shows_rails), 1)
     for k in range(min(rails, 8)):
-        label = f"rail {k}" if wide == 1 else f"rails {k * wide}–{k * wide + wide - 1}"
+        label = words.rails(k * wide, wide)
         x = _swatch(canvas, x, y, rail_colour(k), label + (" (+8 …)" if k == 7 and rails > 8 else ""))
     for plane in range(min(planes, 4)):
         x = _swatch(canvas, x, y, plane_colour(plane), f"plane {plane}", bar=True)

@@ -249,21 +249,33 @@ def group_ground(canvas: Canvas, item: Place, facts: Facts) -> None:
 
 def group_box(canvas: Canvas, item: Place, facts: Facts, noun: str) -> None:
     """A spine or core group, its members as boxes where there is room."""
-    rect, group = item.rect, item.group
-    title = words.group(group, facts, noun)
-    if text_width(title, 11, bold=True) > rect.w - 14:
-        title = " · ".join(title.split(" · ")[-2:])
-    if facts.cores and noun == "spine":
-        half = text_width(title, 11, bold=True) / 2 + 6
-        canvas.rect(rect.cx - half, rect.y + 4, 2 * half, 16, tint(colour_of(group.members[0], facts), 0.06), rx=8)
-    canvas.text(rect.cx, rect.y + 16, title, size=11, bold=True, anchor="middle", fill=INK, room=rect.w - 12)
-    members = (*item.shown.first, *item.shown.last)
-    for box, place in zip(members if item.boxes else (), item.boxes, strict=True):
+    lines = words.group(item.group, facts, noun)
+    if not item.boxes:
+        _stacked(canvas, item.rect, lines)
+        return
+    _group_title(canvas, item, facts, " · ".join(lines))
+    for box, place in zip((*item.shown.first, *item.shown.last), item.boxes, strict=True):
         switch_box(canvas, place, box, facts, str(box.index) if place.w >= 13 else "")
     if item.rest is not None:
         canvas.text(
             item.rest.cx, item.rest.y + item.rest.h / 2 + 3, "…", size=14, bold=True, anchor="middle", fill=MUTED
         )
+
+
+def _stacked(canvas: Canvas, rect: Rect, lines: list[str]) -> None:
+    top = rect.y + rect.h / 2 - 15 * (len(lines) - 1) / 2 + 4
+    for i, line in enumerate(lines):
+        canvas.text(rect.cx, top + 15 * i, line, size=11, bold=i == 0, anchor="middle", fill=INK, room=rect.w - 6)
+
+
+def _group_title(canvas: Canvas, item: Place, facts: Facts, title: str) -> None:
+    """The title, on a ground of its own where links to cores pass behind it."""
+    rect = item.rect
+    if facts.cores and item.group.number is None:
+        half = text_width(title, 11, bold=True) / 2 + 6
+        ground = tint(colour_of(item.group.members[0], facts), 0.06)
+        canvas.rect(rect.cx - half, rect.y + 4, 2 * half, 16, ground, rx=8)
+    canvas.text(rect.cx, rect.y + 16, title, size=11, bold=True, anchor="middle", fill=INK, room=rect.w - 12)
 
 
 def pod_box(canvas: Canvas, area: PodArea, facts: Facts, arrangement: Arrangement, several: bool) -> None:

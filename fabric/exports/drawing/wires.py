@@ -15,6 +15,9 @@ from fabric.exports.drawing.facts import Box, Facts
 from fabric.exports.drawing.layout import Rect
 from fabric.exports.drawing.palette import FAINT, MUTED, STEEL, plane_colour
 
+FEW_LEAVES = 12
+"""Leaves whose uplinks to the outside are drawn one by one."""
+
 
 @dataclass(frozen=True)
 class _Foot:
@@ -160,8 +163,9 @@ def _stack_feet(facts: Facts, column: Column, pod: int) -> Iterator[_Foot]:
         groups = [g for g in facts.spines if g.pod in (pod, None) and g.plane in (plane, None)]
         for i, group in enumerate(groups):
             x = column.rect.at((plane + (i + 1) / (len(groups) + 1)) / planes)
-            own = colour_of(group.members[0], facts) if group.rail is not None else STEEL
-            yield _Foot(x, pod, group.rail, plane, plane_colour(plane) if planes > 1 else own, True)
+            colour = plane_colour(plane) if planes > 1 else STEEL
+            colour = colour_of(group.members[0], facts) if group.rail is not None else colour
+            yield _Foot(x, pod, group.rail, plane, colour, True)
 
 
 def _leaf_to_groups(canvas: Canvas, facts: Facts, arrangement: Arrangement, area: PodArea) -> None:
@@ -171,7 +175,7 @@ def _leaf_to_groups(canvas: Canvas, facts: Facts, arrangement: Arrangement, area
         for i, foot in enumerate(mine):
             x = item.rect.at((i + 1) / (len(mine) + 1))
             start = arrangement.leaf_y - (10 if foot.bundle else 0)
-            width, opacity = (14.0, 0.28) if foot.bundle else (2.2, 0.8)
+            width, opacity = (max(4.0, 14.0 / len(area.groups)), 0.28) if foot.bundle else (2.2, 0.8)
             canvas.cubic(foot.x, start, x, item.rect.bottom, foot.colour, width=width, opacity=opacity)
 
 
@@ -217,11 +221,10 @@ def _stack_to_cores(canvas: Canvas, arrangement: Arrangement, area: PodArea) -> 
 def _uplinks(canvas: Canvas, facts: Facts, arrangement: Arrangement, outside: Rect) -> None:
     """Dashed lines from every column to what is not ours, or to another network's leaves."""
     design = facts.design
-    columns = [column for area in arrangement.pods for column in area.columns]
-    for i, column in enumerate(columns):
-        x = column.rect.at(0.5 if arrangement.spine_y is None else 0.94)
-        target = outside.at((i + 1) / (len(columns) + 1))
-        canvas.cubic(x, column.rect.y, target, outside.bottom, MUTED, width=1.6, dash="5 4")
+    feet = list(_uplink_feet(facts, arrangement))
+    for i, (x, y) in enumerate(feet):
+        target = outside.at((i + 1) / (len(feet) + 1))
+        canvas.cubic(x, y, target, outside.bottom, MUTED, width=1.6, dash="5 4")
     canvas.rect(
         outside.x,
         outside.y,
@@ -248,6 +251,18 @@ def _uplinks(canvas: Canvas, facts: Facts, arrangement: Arrangement, outside: Re
         return
     canvas.text(outside.cx, outside.y + 28, where, size=12, bold=True, anchor="middle", room=outside.w - 12)
     canvas.text(outside.cx, outside.y + 46, text, size=11, anchor="middle", fill=MUTED, room=outside.w - 12)
+
+
+def _uplink_feet(facts: Facts, arrangement: Arrangement) -> Iterator[tuple[float, float]]:
+    """Where uplinks leave: at each leaf where these are few, else at each column."""
+    columns = [column for area in arrangement.pods for column in area.columns]
+    if arrangement.single and sum(column.segments[0].leaves for column in columns) <= FEW_LEAVES:
+        for column in columns:
+            rects = leaf_rects(facts.leaves(column.segments[0].number), column, arrangement.leaf_y)
+            yield from ((rect.at(0.88), rect.y) for rect in rects)
+        return
+    share = 0.5 if arrangement.spine_y is None else 0.94
+    yield from ((column.rect.at(share), column.rect.y) for column in columns)
 
 
 def _pair(canvas: Canvas, facts: Facts, arrangement: Arrangement) -> None:

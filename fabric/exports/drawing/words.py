@@ -72,12 +72,17 @@ def stack(items: Sequence[Segment], gpus: bool = True) -> list[str]:
     return [f"{count(sizes[0])} to {count(sizes[-1])} places taken in each"]
 
 
-def group(item: Group, facts: Facts, noun: str) -> str:
-    """``plane 0 · 60 spines``: what sets the group apart from its neighbours, and its size."""
-    parts = [f"rail {item.rail}"] if item.rail is not None else []
+def group(item: Group, facts: Facts, noun: str) -> list[str]:
+    """``plane 0``, ``60 spines``: what sets the group apart from its neighbours, and its size."""
+    parts = [rails(item.rail, facts.design.classes[0].rails_per_leaf)] if item.rail is not None else []
     parts += [f"plane {item.plane}"] if item.plane is not None and facts.shows_planes else []
     parts += [f"group {item.number}"] if item.number is not None else []
-    return " · ".join([*parts, several(len(item.members), noun)])
+    return [*parts, several(len(item.members), noun)]
+
+
+def rails(first: int, number: int) -> str:
+    """``rail 3``, or ``rails 4–7``."""
+    return f"rail {first}" if number == 1 else f"rails {first}–{first + number - 1}"
 
 
 def subtitle(facts: Facts) -> str:
