@@ -31,7 +31,7 @@ def assert_built(made: Made, fabric: Fabric) -> None:
 
 
 def _rows(frame: pl.DataFrame, **equal: object) -> list[Row]:
-    return frame.filter(**equal).to_dicts()  # type: ignore[arg-type]
+    return frame.filter(**equal).to_dicts()
 
 
 def _switches(fabric: Fabric, network: str) -> dict[int, Row]:
@@ -170,7 +170,7 @@ def _segments_fill(network: NetworkDesign, fabric: Fabric, segments: dict[int, s
 
 
 def services_spread(network: NetworkDesign, fabric: Fabric) -> None:
-    """The ports of one service NIC end on as many planes as there are; all of them are connected."""
+    """The ports of one service NIC end on as many planes as there are, and all ports evenly on the planes."""
     own = {group for cls in network.classes for group in cls.groups}
     group = dict(fabric.hosts.select("id", pl.col("group").cast(pl.String)).iter_rows())
     planes: dict[int, list[int]] = defaultdict(list)
@@ -178,6 +178,8 @@ def services_spread(network: NetworkDesign, fabric: Fabric) -> None:
     for link in _rows(fabric.links, network=network.network, tier="host-leaf"):
         if group[link["a_device"]] not in own:
             planes[nic_of[link["a_port"]]].append(link["plane"])
+    load = Counter(plane for found in planes.values() for plane in found)
+    assert not load or max(load.values()) - min(load[plane] for plane in range(network.planes)) <= 1
     for nic in _rows(fabric.nics, network=network.network):
         if group[nic["host"]] not in own:
             assert len(planes[nic["id"]]) == nic["ports"]

@@ -79,7 +79,7 @@ def random_design(rng: Random) -> Made:
     tiers, planes = rng.choice((1, 2, 2, 3, 3)), rng.choice((1, 1, 2, 3))
     layout = rng.choice(("rail-optimized", "rail-only", "top-of-rack"))
     join = rng.choice(("never", "spine", "core")) if tiers > 1 else "never"
-    classes = rng.choice((1, 1, 2)) if tiers > 1 and layout != "rail-only" else 1
+    classes = rng.choice((1, 1, 2, 3)) if tiers > 1 and layout != "rail-only" else 1
     pods = rng.choice((1, 2, 3)) if tiers == 3 else 1
     s, t = rng.randint(1, 4), rng.randint(1, 3)
     shape = NetworkDesign("compute", "roce", layout, tiers, planes, join, (), pods)
@@ -118,7 +118,7 @@ def _random_class(
     speed = rng.choice((400, 200))
     grown = segments + rng.choice((0, 0, 2)) if name == "c0" and shape.tiers == 2 else segments
     return ClassDesign(
-        name=name, groups=tuple(g["name"] for g in groups), hosts=hosts, spares_per_segment=spares, rails=rails,
+        name=name, groups=tuple(str(g["name"]) for g in groups), hosts=hosts, spares_per_segment=spares, rails=rails,
         ports_per_nic=per_plane * shape.planes, ports_per_plane=per_plane, speed_gbps=speed,
         segment_hosts=places, segments=segments, segments_per_pod=segments_per_pod, max_segments=grown,
         rails_per_leaf=q, leaves_per_plane=-(-rails // q), uplinks=uplinks, trunk=trunk, oversubscription=1.0,

@@ -316,6 +316,71 @@ def test_host_cages_count_over_all_nics_of_the_server() -> None:
     assert ports["number"].to_list() == [0, 1, 0, 1, 0, 1]
 
 
+def test_services_fill_vacant_ports_evenly_then_free_ports() -> None:
+    """Six ports are vacant on the two leaves of the last segment; then come free ports, the last segment first."""
+    leaf = setup(BOX, ("host", 4, "2x400"), ("free", 2, "2x400"), ("up", 1, "1x400"))
+    cls = host_class("gpu", 5, 4, 2, leaf, rails=2, leaves_per_plane=2, uplinks=1, trunk=1)
+    network = NetworkDesign(
+        "compute", "roce", "rail-optimized", 2, 1, "never", (cls,), 1,
+        spine=setup(BOX, ("down", 4, "1x400")), spines_per_group=1, service_ports=11,
+    )  # fmt: skip
+    nic = {"name": "nic", "count": 1, "speed_gbps": 400, "network": "compute", "cage": "osfp"}
+    hosts = [
+        {"name": "gpu", "model": "gpu", "count": 5},
+        {"name": "svc", "model": "svc", "count": 11, "role": "service"},
+    ]
+    plan = made([network], hosts, catalogue({"gpu": [{**nic, "count": 2}], "svc": [nic]}))
+    fabric = build(*_parts(plan))
+    assert_built(plan, fabric)
+    links = fabric.links.join(fabric.hosts.select(a_device="id", role="role"), on="a_device").filter(role="service")
+    leaves = fabric.switches.select(b_device="id", segment="segment", position="index")
+    reached = links.select("a_device", "b_device", "b_port").join(leaves, on="b_device").sort("a_device")
+    vacant = [(1, 0), (1, 1)] * 3
+    free = [(1, 0), (1, 1), (0, 0), (0, 1), (1, 0)]
+    assert reached.select("segment", "position").rows() == vacant + free
+    assert fabric.ports.gather(reached["b_port"].to_list())["number"].to_list() == [1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5]
+    assert fabric.ports.filter(use="free").height == 8 - 5
+    assert fabric.ports.filter(use="host").height == 2 * 2 * 4 - 6
+
+
+def test_growth_of_the_first_class_moves_no_cable_of_another() -> None:
+    """Classes after the first keep the first down ports of the spines, which growth does not touch."""
+    nic = {"name": "nic", "count": 1, "speed_gbps": 400, "network": "compute", "cage": "osfp"}
+    hosts = [
+        {"name": "a", "model": "s", "count": 2},
+        {"name": "b", "model": "s", "count": 2, "spares_per_segment": 1},
+    ]
+    plans = []
+    for segments in (2, 3):
+        leaf = setup(BOX, ("host", 2, "2x400"), ("up", 2, "2x400"))
+        more: dict[str, Any] = {"rails": 1, "leaves_per_plane": 1, "uplinks": 2, "trunk": 2}
+        first = host_class("a", segments, 1, segments, leaf, **more)
+        other = host_class("b", 2, 1, 2, leaf, spares_per_segment=1, **more)
+        network = NetworkDesign(
+            "compute", "roce", "top-of-rack", 2, 1, "never", (first, other), 1,
+            spine=setup(BOX, ("down", 12, "2x400")), spines_per_group=1,
+        )  # fmt: skip
+        hosts[0]["count"] = segments
+        plans.append(made([network], hosts, catalogue({"s": [nic]})))
+    less, more_ = (_spine_ends(plan) for plan in plans)
+    assert less[("b", 0)] == more_[("b", 0)]
+    assert {key: value for key, value in more_.items() if key in less} == less
+
+
+def _spine_ends(plan: Made) -> dict[tuple[str, int], list[str]]:
+    """Spine ports by class and segment within the class."""
+    fabric = build(*_parts(plan))
+    assert_built(plan, fabric)
+    leaves = fabric.switches.select(a_device="id", cls="host_class", segment="segment")
+    links = fabric.links.filter(tier="leaf-spine").join(leaves, on="a_device", suffix="_of")
+    first = plan.network.classes[0].segments
+    found: dict[tuple[str, int], list[str]] = {}
+    for cls, segment, port in links.select("cls", "segment_of", "b_port").iter_rows():
+        name = fabric.ports["name"][port]
+        found.setdefault(("ab"[cls], segment - first * cls), []).append(name)
+    return found
+
+
 def test_growth_moves_no_cable_that_exists() -> None:
     """The same spines with one segment more: every link there was is still there."""
     plan = superpod()
