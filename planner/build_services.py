@@ -34,8 +34,9 @@ def service_links(layout: Layout, network: NetworkBlocks) -> Iterator[Batch]:
     """Service NICs on vacant host ports, else on free ports of leaves.
 
     Vacant ports: the last segment first, at most one a leaf until all its leaves have one. Free ports: evenly over all
-    leaves, from the last segment. The ports of service NICs take the planes in turn, so that those of one NIC go to as many planes as there are. Ports
-    of the NIC's own speed are taken before others. Raises ValueError where the design left too few.
+    leaves, from the last segment. The ports of service NICs take the planes in turn, so that those of one NIC go to as
+    many planes as there are. Ports of the NIC's own speed are taken before others. Raises ValueError where the design
+    left too few.
     """
     name, planes = network.design.network, network.design.planes
     services = [m for m in layout.members[name].values() if m.service]
