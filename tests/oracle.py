@@ -24,6 +24,30 @@ from typing import Any, NamedTuple
 # ---------------------------------------------------------------------------------------------------- what is given
 
 
+class End(NamedTuple):
+    """One end of a link: the numbers of lanes that it can run on, and whether several ports share a connector."""
+
+    speed: int
+    lanes: frozenset[int]
+    split: bool = False
+
+    def joins(self, other: End) -> bool:
+        """A number of lanes in common, or 100GBASE-DR or 400GBASE-DR4 between them."""
+        pairs = {(a, b) for a in self.lanes for b in other.lanes}
+        pairs |= {(b, a) for a, b in pairs}
+        bridged = {100: {(4, 1), (2, 1)}, 400: {(8, 4)}}.get(self.speed, set())
+        return any(a == b for a, b in pairs) or bool(pairs & bridged)
+
+    def meets(self, other: End) -> bool:
+        """Whether two switches may be linked so: the lanes join, and not both ends are split."""
+        return self.joins(other) and not (self.split and other.split)
+
+
+def lanes(speed: int, most: int, fastest: Fraction) -> frozenset[int]:
+    """n ≤ most lanes, a power of two, none faster than ``fastest``."""
+    return frozenset(n for n in (1, 2, 4, 8) if n <= most and Fraction(speed, n) <= fastest)
+
+
 @dataclass(frozen=True)
 class Cages:
     """Equal cages of a switch; a mode is (ports, Gb/s of a port)."""
@@ -32,6 +56,12 @@ class Cages:
     connectors: int
     modes: tuple[tuple[int, int], ...]
     rj45: bool = False
+    lanes: int = 8
+
+    def end(self, ports: int, speed: int) -> End:
+        """What a port of a mode is to the other end of a link: n ≤ L/P lanes, none faster than bandwidth / L."""
+        fastest = Fraction(max(p * gbps for p, gbps in self.modes), self.lanes)
+        return End(speed, lanes(speed, self.lanes // ports, fastest), ports > self.connectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +77,11 @@ class Box:
     max_ports: int | None = None
     bank: tuple[int, int] | None = None
     """Neighbouring cages of a group in a bank, and the ports that a bank may have."""
+
+    def ends(self, speed: int) -> frozenset[End]:
+        """What ports of this speed can be to the other end of an inter-switch link."""
+        found = (g.end(p, at) for g in self.groups if not g.rj45 for p, at in g.modes if at == speed)
+        return frozenset(found)
 
     def room(self, speed: int) -> int:
         """At most so many inter-switch ports of this speed, whatever else there is."""
@@ -72,6 +107,8 @@ class Kind:
     over: Fraction = Fraction(1)
     spares: int = 0
     rj45: bool = False
+    lanes: frozenset[int] = frozenset((1, 2, 4, 8))
+    """Numbers of lanes that a port of the NIC can run on."""
     host_cages: int = 0
     """Pluggable cages of one host on this network."""
     host_cage_gbps: int = 0
@@ -105,6 +142,7 @@ class Net:
     rails_per_leaf: int | None = None
     segment_hosts: int | None = None
     max_segments: int = 0
+    min_spines: int = 1
     leaf_given: bool = False
     spine_given: bool = False
     over_spine: Fraction = Fraction(1)
@@ -118,7 +156,7 @@ class Net:
     """The uplinks end on another network's leaves."""
     interswitch: Fraction = Fraction(0)
     oob: bool = False
-    tariff: Tariff = Tariff()
+    tariff: Tariff = Tariff()  # noqa: RUF009 - a tuple
 
 
 # ------------------------------------------------------------------------------------------------------ what is found
@@ -196,8 +234,8 @@ class Need(NamedTuple):
     occupied: int
     rj45: bool = False
     hosts: bool = False
-    whole: bool = False
-    """One port a connector: the link may then be split at its other end."""
+    ends: frozenset[End] | None = None
+    """What the ports may be to the other end; None: anything."""
 
 
 Option = tuple[int, int]
@@ -233,7 +271,8 @@ def picks(box: Box, need: Need, tariff: Tariff) -> list[tuple[Pick, tuple[int, i
         (index, ports)
         for index, group in enumerate(box.groups)
         for ports, speed in group.modes
-        if group.rj45 == need.rj45 and speed == need.speed and (ports <= group.connectors or not need.whole)
+        if group.rj45 == need.rj45 and speed == need.speed
+        if need.ends is None or group.end(ports, speed) in need.ends
     ]
     options.sort(key=lambda option: -option[1])
     most = [box.groups[group].count for group, _ in options]
@@ -317,7 +356,7 @@ def fill(bank: tuple[int, ...], stock: Pick, limit: int) -> set[Pick]:
     """What can be left of the stock once this bank has taken of it what it can or wants to."""
     lefts = {(stock, limit)}
     for group in bank:
-        for left, room in list(lefts):
+        for left, room in tuple(lefts):
             for at, (key, n) in enumerate(left):
                 if key[0] == group and key[1] <= room:
                     less = ((key, n - 1),) if n > 1 else ()
@@ -393,6 +432,21 @@ class Search:
         return (part.objective, tiers, part.switches, part.cables, part.optics) > whole
 
 
+def subsets(ends: frozenset[End]) -> list[frozenset[End]]:
+    """Every choice of what may be plugged in at one end of the links; the whole choice first."""
+    ordered = sorted(ends, key=lambda end: (end.split, sorted(end.lanes)))
+    return [
+        frozenset(some)
+        for n in range(len(ordered), 0, -1)
+        for some in itertools.combinations(ordered, n)
+    ]  # fmt: skip
+
+
+def mates(ends: frozenset[End] | None, others: frozenset[End]) -> frozenset[End]:
+    """What the other end of the links may then be: cage by cage, each must meet each."""
+    return frozenset(other for other in others if all(other.meets(end) for end in ends or ()))
+
+
 def merged(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
     """With a single tier oversubscription does not separate classes; the smallest counts."""
     groups: dict[Kind, list[Kind]] = {}
@@ -405,12 +459,12 @@ def merged(kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
 
 
 def rails_per_leaf(net: Net, kinds: tuple[Kind, ...]) -> list[int]:
-    """q: as given; all rails with top-of-rack; else the divisors of R (of any class's R, if classes differ)."""
+    """q: as given; all rails with top-of-rack; else the divisors of R (of the first class, if classes differ)."""
     if net.layout == "top-of-rack":
         return [max(kind.rails for kind in kinds)]
     if net.rails_per_leaf:
         return [net.rails_per_leaf]
-    return sorted({q for kind in kinds for q in divisors(kind.rails)})
+    return divisors(kinds[0].rails)
 
 
 @dataclass
@@ -425,7 +479,7 @@ class Shape:
     q: int
     v: int = 0
     room: int = 0
-    whole: bool = False
+    ends: frozenset[End] | None = None
 
     @property
     def net(self) -> Net:
@@ -433,10 +487,11 @@ class Shape:
         return self.search.net
 
     def run(self) -> None:
-        """v, and which side of a leaf's uplinks is not split; then every class's leaves."""
-        for self.v in self.uplink_speeds():
-            self.room = max((spine.room(self.v) for spine in self.net.spine), default=0)
-            for self.whole in (True, False):
+        """v, and what a leaf's uplinks may be to the spine; then every class's leaves."""
+        for v in self.uplink_speeds():
+            self.v, self.room = v, max((spine.room(v) for spine in self.net.spine), default=0)
+            for ends in subsets(self.leaf.ends(v)) if self.tiers > 1 else [None]:
+                self.ends = ends
                 sides = [self.sides(kind) for kind in self.kinds]
                 for combination in itertools.product(*sides):
                     self.leaves(combination)
@@ -513,20 +568,26 @@ class Shape:
         occupied = 0 if self.reserve else side.uplinks
         count, speed = self.net.external
         needs = (
-            Need(hosts, kind.speed, hosts, rj45=kind.rj45, hosts=True),
+            Need(hosts, kind.speed, hosts, rj45=kind.rj45, hosts=True, ends=self.host_ends(kind)),
             Need(free, kind.speed, 0, rj45=kind.rj45),
-            Need(side.uplinks, self.v, occupied, whole=self.whole and not self.reserve),
+            Need(side.uplinks, self.v, occupied, ends=self.ends),
             Need(count, speed, count),
         )
         choices = []
         for links, at in self.interswitch(side):
-            value = fit(self.leaf, (*needs, Need(links, at, links, whole=True)), self.net.tariff)
+            alike = frozenset(end for end in self.leaf.ends(at) if not end.split)  # the other leaf is set up the same
+            value = fit(self.leaf, (*needs, Need(links, at, links, ends=alike)), self.net.tariff)
             if value:
                 choices.append((*value, links, at))
         if not choices:
             return None
         money, cables, optics, links, at = min(choices, key=lambda c: (c[0], 2 * c[1] + c[3], c[2:]))
         return Sum(self.price(self.leaf) + money, 1, cables, optics), links, at
+
+    def host_ends(self, kind: Kind) -> frozenset[End] | None:
+        """Ports that join with the NIC's; rj45 always does."""
+        nic = End(kind.speed, kind.lanes)
+        return None if kind.rj45 else frozenset(end for end in self.leaf.ends(kind.speed) if end.joins(nic))
 
     def interswitch(self, side: Side) -> list[tuple[int, int]]:
         """(i, speed): i·speed ≥ interswitch·S·q·π·h, for each speed at least the hosts'. More are dominated."""
@@ -675,6 +736,8 @@ class Above:
         """s, the spine model, and how segments make pods."""
         net = self.shape.net
         for s in divisors(math.gcd(*(side.uplinks for side in self.sides))):
+            if s < net.min_spines:
+                continue
             for number, spine in enumerate(net.spine):
                 for pods, m, full in self.pods():
                     if self.down(m, s) > spine.room(self.shape.v):
@@ -720,7 +783,7 @@ class Above:
     def spines(self, spine: Box, rest: Rest, full: tuple[int, ...]) -> None:
         """The spine's own ports; y and w where there is something above it."""
         down = Need(self.down(rest.segments_per_pod, rest.s), self.shape.v, self.down(full, rest.s))
-        down = down._replace(whole=not self.shape.whole)
+        down = down._replace(ends=mates(self.shape.ends, spine.ends(self.shape.v)))
         net = self.shape.net
         if self.shape.tiers == 3:
             self.cores(spine, rest, down)
@@ -750,12 +813,13 @@ class Above:
 
     def ups(self, spine: Box, down: Need) -> Iterator[Need]:
         """Uplinks to cores, as many as fit."""
-        for (y, least), whole in itertools.product(self.speeds(spine, down), (True, False)):
-            for w in itertools.count(least):
-                up = Need(w, y, w, whole=whole)
-                if not fit(spine, (down, up), self.shape.net.tariff):
-                    break  # monotone
-                yield up
+        for y, least in self.speeds(spine, down):
+            for ends in subsets(spine.ends(y)):
+                for w in itertools.count(least):
+                    up = Need(w, y, w, ends=ends)
+                    if not fit(spine, (down, up), self.shape.net.tariff):
+                        break  # monotone
+                    yield up
 
     def speeds(self, spine: Box, down: Need) -> list[tuple[int, int]]:
         """y ≥ v, or as pinned, with the least w for which down·v ≤ o_spine·w·y."""
@@ -787,7 +851,8 @@ class Above:
         links = rest.e * (net.planes if net.join == "core" else 1)
         cores = rest.s * self.groups("spine", "core") * rest.b
         for number, core in enumerate(net.core):
-            down = Need(max(room, rest.pods) * links, rest.y, rest.pods * links, whole=not needs[1].whole)
+            ends = mates(needs[1].ends, core.ends(rest.y))
+            down = Need(max(room, rest.pods) * links, rest.y, rest.pods * links, ends=ends)
             part = Sum(self.shape.price(core), 1).times(cores)
             if self.shape.search.hopeless(self.shape.tiers, self.below + part):
                 continue
@@ -836,7 +901,8 @@ def grown(fleet: Fleet, net: Net, found: Found, groups: list[list[str]]) -> Flee
         if kind.spares:
             installed[names[0]] = kind.spares * segments
     letters = found.letters
-    counts = ((letters[many], letters[one]) for many, one in (("leaves", "leaf"), ("spines", "spine"), ("cores", "core")))
+    tiers = (("leaves", "leaf"), ("spines", "spine"), ("cores", "core"))
+    counts = ((letters[many], letters[one]) for many, one in tiers)
     return Fleet(installed, (*fleet.switches, *((n, model) for n, model in counts if n)))
 
 
@@ -864,6 +930,7 @@ def pose(intent: Any, catalogue: Any, name: str, fleet: Fleet) -> tuple[Net, lis
         rails_per_leaf=given(asked.rails_per_leaf),
         segment_hosts=given(asked.segment_hosts),
         max_segments=given(asked.max_segments) or 0,
+        min_spines=asked.min_spines,
         leaf_given=asked.oversubscription.leaf_given,
         spine_given=asked.oversubscription.spine_given,
         over_spine=asked.oversubscription.spine_or(1),
@@ -908,10 +975,21 @@ def population(intent: Any, catalogue: Any, name: str, fleet: Fleet, groups: lis
         over = asked.oversubscription.leaf_for(group.role)
         cages = 0 if nic.cage == "rj45" else ceil_div(rails * ports, nic.ports_per_cage)
         gbps = nic.ports_per_cage * nic.speed_gbps
-        kind = Kind(0, rails, ports, nic.speed_gbps, over, spares, nic.cage == "rj45", cages, gbps)
+        kind = Kind(0, rails, ports, nic.speed_gbps, over, spares, nic.cage == "rj45", nic_lanes(nic), cages, gbps)
         counts[kind] = counts.get(kind, 0) + group.count + (0 if first else fleet.spares.get(group.name, 0))
         names.setdefault(kind, []).append(group.name)
     return {replace(kind, hosts=count): names[kind] for kind, count in counts.items()}
+
+
+CAGES = {"osfp": (8, 200), "qsfp-dd": (8, 100), "qsfp112": (4, 100), "qsfp56": (4, 50), "qsfp28": (4, 25)}
+"""Lanes of a cage and the fastest of them, Gb/s; cages with one lane are left out."""
+
+
+def nic_lanes(nic: Any) -> frozenset[int]:
+    """n ≤ lanes of the cage / ports_per_cage, none faster than 100 Gb/s, or than the cage type's from 800G NICs on."""
+    count, fastest = CAGES.get(nic.cage, (1, 100))
+    limit = fastest if nic.speed_gbps >= 800 else min(fastest, 100)
+    return lanes(nic.speed_gbps, count // nic.ports_per_cage, Fraction(limit))
 
 
 def is_primary(intent: Any, catalogue: Any, name: str, group: Any) -> bool:
@@ -952,8 +1030,8 @@ def candidates(asked: Any, catalogue: Any, tier: str, models: dict[str, Box]) ->
 def box(model: Any, objective: str) -> Box:
     """A switch model in numbers."""
     groups = tuple(
-        Cages(group.count, group.connectors, tuple((m.ports, m.speed_gbps) for m in group.modes), group.type == "rj45")
-        for group in model.cages
+        Cages(g.count, g.connectors, tuple((m.ports, m.speed_gbps) for m in g.modes), g.type == "rj45", g.lanes)
+        for g in model.cages
     )
     gbps = sum(group.count * max(ports * speed for ports, speed in group.modes) for group in groups)
     price = round_half_up(Fraction(69_400 * gbps, 400)) if objective == "cost" else 1

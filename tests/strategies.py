@@ -20,6 +20,8 @@ from fabric.validation import as_tuples
 Values = dict[str, Any]
 
 MODES = ("1x100", "2x100", "4x100", "1x200", "2x200", "4x200", "1x400", "2x400", "1x800")
+SMALL = ("1x100", "2x100", "4x100", "1x200", "2x200", "1x400")
+"""Breakouts of a cage of four lanes of 100 Gb/s."""
 OVERSUBSCRIPTIONS = (1, 1, 1, 1.067, 1.333, 1.5, 2, 3, 0.5)
 
 
@@ -82,9 +84,9 @@ def server(rng: Random, name: str, network: str) -> Values:
             "count": rng.choice((1, 1, 2, 2, 4, 3)),
             "ports": rng.choice((1, 1, 2)),
             "speed_gbps": rng.choice((100, 200, 200, 400)),
-            "cage": "osfp",
+            "cage": rng.choice(("osfp", "osfp", "qsfp112")),
         }
-        if nics["count"] * nics["ports"] % 2 == 0:
+        if nics["count"] * nics["ports"] % 2 == 0 and (nics["cage"] == "osfp" or nics["speed_gbps"] < 400):
             nics["ports_per_cage"] = rng.choice((1, 2))
     power = {"typical": 1000.0, "max": 2000.0}
     group = {"name": "nic", "network": network, **nics}
@@ -101,12 +103,13 @@ def switch(rng: Random, name: str, nics: Values) -> Values:
         groups += [cages(rng, rng.choice((100, 200, 400)))] * (rng.random() < 0.3)
     typical = rng.choice((0.0, 100.0, 150.2, 300.0, 540.0))
     most = sum(group["count"] for group in groups)
+    bank = {"cages": rng.choice((2, 2, 3)), "ports": rng.choice((4, 5, 6))}
     return {
         "name": name,
         "technologies": ["roce", "ethernet"],
         "cages": groups,
         **maybe(rng, 0.15, {"max_logical_ports": rng.randint(max(4, most), 4 * most)}),
-        **maybe(rng, 0.12, {"max_ports_per_cage_group": {"cages": rng.choice((2, 2, 3)), "ports": rng.choice((4, 5, 6))}}),
+        **maybe(rng, 0.12, {"max_ports_per_cage_group": bank}),
         "power_w": {"typical": typical, "max": 2 * typical},
         "nos": ["sonic"],
         "source": "invented",
@@ -118,12 +121,12 @@ def cages(rng: Random, speed: int) -> Values:
     alike = [mode for mode in MODES if mode.endswith(f"x{speed}")]
     modes = {rng.choice(alike if rng.random() < 0.9 else MODES)}
     modes |= {rng.choice(MODES) for _ in range(rng.choice((0, 1, 1, 2)))}
-    ordered = sorted(modes)
+    kind = "qsfp112" if rng.random() < 0.15 and modes <= set(SMALL) else "osfp"
     return {
         "count": rng.choice((2, 3, 4, 4, 6, 6, 8, 8)),
-        "type": "osfp",
-        "connectors": rng.choice((1, 2, 2)),
-        "breakouts": ordered,
+        "type": kind,
+        "connectors": 1 if kind == "qsfp112" else rng.choice((1, 2, 2)),
+        "breakouts": sorted(modes),
     }
 
 
@@ -215,6 +218,7 @@ def growth_fields(rng: Random, tiers: Any, switches: list[Values]) -> Values:
     return {
         **maybe(rng, 0.2, {"segment_hosts": rng.randint(1, 5)}),
         **maybe(rng, 0.2, {"max_segments": 1 if tiers == 1 else rng.randint(1, 8)}),
+        **maybe(rng, 0.0 if tiers == 1 else 0.15, {"min_spines": rng.choice((1, 2, 2, 3))}),
         **maybe(rng, 0.15, {"free_leaf_ports": rng.choice((1, 2))}),
         **maybe(rng, 0.08, {"media": rng.choice((["dac"], ["aec", "aoc"], ["dac", "multimode"]))}),
         **({"switches": models} if models else {}),
