@@ -69,9 +69,13 @@ def divide(row: Rect, weights: Sequence[float], gap: float) -> list[Rect]:
 
 
 def abridge(items: Sequence[T], slots: int, tail: int = 1) -> Shown[T]:
-    """All items where ``slots`` suffice; else the first, the rest in one slot, and the last ``tail``."""
+    """All items where ``slots`` suffice; else the first, the rest in one slot, and the last ``tail``.
+
+    One item is always shown, so that two slots are the least; a tail needs a third.
+    """
     if len(items) <= slots:
         return Shown(tuple(items), ())
+    tail = tail if slots >= 3 else 0
     head = max(1, slots - tail - 1)
     end = len(items) - tail if tail else len(items)
     return Shown(tuple(items[:head]), tuple(items[head:end]), tuple(items[end:]))
