@@ -12,7 +12,7 @@ import polars as pl
 
 from fabric import names
 from fabric.intent import Intent
-from fabric.tables import SCHEMA
+from fabric.tables import SCHEMA, USES
 from planner.build_cables import Ids, connectors, first_with
 from planner.build_layout import Block, Layout
 from planner.build_links import Batch
@@ -186,7 +186,7 @@ def _with_services(use: pl.Series, batches: Sequence[Batch]) -> pl.Series:
     if not taken:
         return use
     codes = use.to_physical().to_numpy().copy()
-    codes[np.concatenate(taken)] = use.dtype.categories.to_list().index("service")
+    codes[np.concatenate(taken)] = USES.index("service")
     return pl.Series(codes).cat.to(use.dtype)
 
 

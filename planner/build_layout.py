@@ -236,7 +236,7 @@ def _switches(design: NetworkDesign, catalogue: Catalogue, ids: _Ids, *, managed
         return switch_template(plan, catalogue.switches[plan.model], design.nos, design.network, managed=managed)
 
     counts = design.counts()
-    leaves = []
+    leaves: list[LeafBlock] = []
     for number, cls in enumerate(design.classes):
         first_leaf = sum(leaf.block.devices for leaf in leaves)
         block = ids.block(template(cls.leaf), cls.segments * design.planes * cls.leaves_per_plane)

@@ -74,6 +74,12 @@ def pod_of(network: NetworkDesign, cls: ClassDesign, segment: Ints) -> Ints:
     return segment // cls.segments_per_pod if network.tiers == 3 else np.zeros_like(segment)
 
 
+def installed_spares(cls: ClassDesign, counts: Mapping[str, int]) -> dict[str, int]:
+    """Spares that each group of a class gets where the class has its primary network; ``counts``: hosts by group."""
+    seats = _seat_class(cls, counts, Seating())
+    return {group: int(spare.sum()) for group, (_, spare) in zip(cls.groups, seats, strict=True)}
+
+
 def _seat_class(
     cls: ClassDesign, counts: Mapping[str, int], seating: Seating
 ) -> list[tuple[Seat, npt.NDArray[np.bool_]]]:

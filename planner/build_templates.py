@@ -6,6 +6,7 @@ array arithmetic.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from fabric.catalogue.models import CAGE_LANES, CageGroup, Mode, NicGroup, Server, Switch
 from fabric.design import CageUse, SwitchPlan
+from fabric.errors import InputError, Problem
 from fabric.portnames import Place, management_ports, nic_lanes, nic_name, nic_port_name, switch_ports
 
 Ints = npt.NDArray[np.int64]
@@ -177,29 +179,40 @@ def _management(switch: Switch, nos: str) -> list[Port]:
 def host_template(server: Server, networks: Mapping[str, Sequence[NicGroup]]) -> Template:
     """NICs and ports of a host: ``networks`` says which it has on each, in the order in which they are numbered.
 
-    Rails count over the NICs on a network, and so do the ports. Where two networks share a group of the server's
-    NICs, the later one takes those that follow. Cages count over all NICs of the server.
+    Rails count over the NICs on a network, and so do the ports. Cages count over all NICs of the server.
     """
     first_cage = dict(zip((n.name for n in server.nics), [0, *accumulate(n.cages for n in server.nics)], strict=False))
-    whole = {nic.name: nic for nic in server.nics}
-    used = dict.fromkeys(whole, 0)
     nics: list[Nic] = []
     ports: list[Port] = []
     slots: dict[str, list[int]] = {}
-    for network, groups in networks.items():
-        rails = number = 0
-        for group in groups:
-            model = whole[group.name]
-            for instance in range(used[group.name], used[group.name] + group.count):
-                nics.append(_nic(model, instance, network, rails))
-                rails += 1
-                for port in range(model.ports):
-                    slots.setdefault(network, []).append(len(ports))
-                    ports.append(replace(_nic_port(model, instance, port, first_cage[model.name]),
-                                         network=network, nic=len(nics) - 1, number=number))  # fmt: skip
-                    number += 1
-            used[group.name] += group.count
+    rails: Counter[str] = Counter()
+    for network, nic, instance in _instances(server, networks):
+        for port in range(nic.ports):
+            rows = slots.setdefault(network, [])
+            made = _nic_port(nic, instance, port, first_cage[nic.name])
+            ports.append(replace(made, network=network, nic=len(nics), number=len(rows)))
+            rows.append(len(ports) - 1)
+        nics.append(_nic(nic, instance, network, rails[network]))
+        rails[network] += 1
     return Template.of(ports, slots, nics)
+
+
+def _instances(server: Server, networks: Mapping[str, Sequence[NicGroup]]) -> Iterator[tuple[str, NicGroup, int]]:
+    """Network, group and number within the group of every NIC in use.
+
+    Where two networks share a group, the later one takes the NICs that follow; raises InputError when too few are left.
+    """
+    whole = {nic.name: nic for nic in server.nics}
+    used: Counter[str] = Counter()
+    for network, groups in networks.items():
+        for group in groups:
+            first = used[group.name]
+            used[group.name] += group.count
+            if used[group.name] > whole[group.name].count:
+                asked = f"{used[group.name]} NICs {group.name} on {', '.join(networks)} asked"
+                what = f"has {whole[group.name].count}, {asked}"
+                raise InputError(Problem(f"servers.{server.name}", what, "ask for fewer"))
+            yield from ((network, whole[group.name], n) for n in range(first, used[group.name]))
 
 
 def _nic(nic: NicGroup, instance: int, network: str, rail: int) -> Nic:

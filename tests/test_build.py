@@ -14,9 +14,13 @@ from small_designs import BOX, Made, catalogue, random_designs, setup
 
 from fabric.catalogue import load_catalogue
 from fabric.design import ClassDesign, Design, NetworkDesign, SwitchPlan
+from fabric.errors import InputError
 from fabric.intent import intent_from
+from fabric.portnames import nic_port_name
 from fabric.tables import Fabric
 from planner.build import build
+from planner.build_seats import installed_spares
+from planner.build_templates import host_template
 
 
 def host_class(groups: str, hosts: int, places: int, segments: int, leaf: SwitchPlan, **more: Any) -> ClassDesign:
@@ -406,7 +410,7 @@ def _named_links(plan: Made) -> set[tuple[str, str, str, str]]:
     return set(zip(*(c.to_list() for c in columns), strict=True))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(random_designs())
 def test_any_design_is_built_as_designed(plan: Made) -> None:
     fabric = build(*_parts(plan))
@@ -419,6 +423,37 @@ def test_the_same_design_gives_the_same_tables(plan: Made) -> None:
     first, second = build(*_parts(plan)), build(*_parts(plan))
     for (name, one), (_, other) in zip(first.tables(), second.tables(), strict=True):
         assert one.equals(other, null_equal=True), name
+
+
+def test_spares_of_pooled_groups_are_those_of_their_segments() -> None:
+    """Segments of 4: aaaa ss | aabb ss | bb.. ss; a segment's spares belong to the group of its first host."""
+    leaf = setup(BOX, ("host", 6, "2x400"), ("up", 1, "1x400"))
+    cls = host_class("a+b", 10, 4, 4, leaf, spares_per_segment=2, rails=1, leaves_per_plane=1, uplinks=1, trunk=1)
+    network = NetworkDesign(
+        "compute", "roce", "top-of-rack", 2, 1, "never", (cls,), 1,
+        spine=setup(BOX, ("down", 4, "1x400")), spines_per_group=1,
+    )  # fmt: skip
+    nic = {"name": "nic", "count": 1, "speed_gbps": 400, "network": "compute", "cage": "osfp"}
+    hosts = [{"name": n, "model": "s", "count": c, "spares_per_segment": 2} for n, c in (("a", 6), ("b", 4))]
+    plan = made([network], hosts, catalogue({"s": [nic]}))
+    fabric = build(*_parts(plan))
+    assert_built(plan, fabric)
+    spares = fabric.hosts.filter("spare")
+    assert spares.select(pl.col("group").cast(pl.String), "index", "segment", "place").rows() == [
+        ("a", 4, 0, 4), ("a", 5, 0, 5), ("a", 8, 1, 4), ("a", 9, 1, 5), ("b", 4, 2, 4), ("b", 5, 2, 5),
+    ]  # fmt: skip
+    assert installed_spares(cls, {"a": 6, "b": 4}) == {"a": 4, "b": 2}
+
+
+def test_networks_that_want_more_nics_than_there_are_are_refused() -> None:
+    server = load_catalogue().servers["megascale-8x200"]
+    nics = server.nics[0]
+    four, five = (nics.model_copy(update={"count": count}) for count in (4, 5))
+    shared = host_template(server, {"storage": [four], "frontend": [four]})
+    assert [p.name for p in shared.ports] == [nic_port_name(nics, n, 0) for n in range(8)]
+    assert [p.number for p in shared.ports] == [0, 1, 2, 3] * 2
+    with pytest.raises(InputError, match="has 8, 9 NICs nic on storage, frontend asked"):
+        host_template(server, {"storage": [four], "frontend": [five]})
 
 
 def test_a_design_with_too_few_ports_is_refused() -> None:
