@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from fabric.design import Alternative
 from fabric.errors import Problem
-from planner.cages import most_ports
+from planner.cages import Need, most_ports, slots
 from planner.constraints import (
     attached_fit,
     cages_suffice,
@@ -147,8 +147,9 @@ def explain(demand: Demand) -> list[Problem]:
     first = demand.classes[0]
     ports = first.rails * first.ports
     if most:
+        carry = "carries" if tiers == 1 else "carry"
         what = (
-            f"{TIERS[tiers]} of {_radix(demand)}-port switches carry {most * ports:,} endpoints ({most:,} hosts); "
+            f"{TIERS[tiers]} of {_radix(demand)}-port switches {carry} {most * ports:,} endpoints ({most:,} hosts); "
             f"{first.hosts * ports:,} asked ({first.hosts:,} hosts)"
         )
     else:
@@ -160,17 +161,24 @@ def explain(demand: Demand) -> list[Problem]:
 
 
 def _no_cage(demand: Demand) -> Iterator[tuple[str, str]]:
-    """Host ports that no leaf candidate has a cage for."""
+    """Host ports that no leaf candidate has a cage for, or only cages whose lanes do not join the NIC's."""
     leaf = demand.candidates["leaf"]
     if not leaf:
         yield f"no switch of technology {demand.technology} in the catalogue", "add one in a catalogue file of yours"
         return
+    names = ", ".join(model.name for model in leaf)
     for c in demand.classes:
-        if not any(most_ports(model, c.speed_gbps, rj45=c.rj45) for model in leaf):
-            cage = f"{'rj45' if c.rj45 else 'pluggable'} cage for the {c.speed_gbps}G ports of {', '.join(c.groups)}"
+        groups, speed = ", ".join(c.groups), c.speed_gbps
+        if not any(most_ports(model, speed, rj45=c.rj45) for model in leaf):
+            cage = f"{'rj45' if c.rj45 else 'pluggable'} cage for the {speed}G ports of {groups}"
+            yield f"no leaf switch among {names} has a {cage}", f"list one that breaks out to {speed}G in switches.leaf"
+            continue
+        need = Need("host", (speed,), rj45=c.rj45, lanes=c.lanes)
+        if not any(True for model in leaf for group in model.cages for _ in slots(group, (need,))):
+            lanes = " or ".join(str(n) for n in sorted(c.lanes))
             yield (
-                f"no leaf switch among {', '.join(model.name for model in leaf)} has a {cage}",
-                f"list one that breaks out to {c.speed_gbps}G under switches.leaf",
+                f"the {speed}G ports of {groups} run on {lanes} lanes, which no {speed}G breakout of {names} joins",
+                f"list a leaf switch whose {speed}G ports run on as many lanes in switches.leaf",
             )
 
 
@@ -184,27 +192,31 @@ def _feasible(demand: Demand, tiers: int) -> bool:
     return minimise(model, 0).found
 
 
+DEMANDS: dict[Callable[[Model], None], str] = {
+    cages_suffice: "the cages of the switches",
+    leaf_bandwidth: "the bandwidth up from the leaves (oversubscription.leaf)",
+    whole_trunks: "the same whole number of links from each leaf to each spine",
+    spine_ports: "the ports of the spines",
+    core_ports: "the ports of the cores",
+    services_fit: "room for the service NICs",
+    attached_fit: "room for the uplinks of another network",
+    speeds_rise: "uplinks at least as fast as what is below",
+    split_at_one_end: "links that are not split at both ends",
+    lanes_join: "lanes that join at both ends of a link",
+    single_tier: "reach inside a single tier",
+    rail_only_alike: "equal leaf positions of all classes with rail-only",
+}
+"""What each constraint asks, in the words of an answer."""
+
+
 def _failing(demand: Demand) -> str:
-    """The demands whose absence alone would make it possible, by the first line of their docstrings."""
-    names = [
-        (constraint.__doc__ or "").strip().splitlines()[0].rstrip(".")
-        for constraint in (
-            cages_suffice,
-            leaf_bandwidth,
-            whole_trunks,
-            spine_ports,
-            core_ports,
-            services_fit,
-            attached_fit,
-            speeds_rise,
-            split_at_one_end,
-            lanes_join,
-            single_tier,
-            rail_only_alike,
-        )
+    """The demands whose absence alone would make it possible."""
+    alone = [
+        words
+        for constraint, words in DEMANDS.items()
         if any(minimise(state(demand, t, without=constraint), 0).found for t in demand.tiers)
     ]
-    return "what cannot hold: " + "; ".join(names) if names else "several demands together cannot hold"
+    return f"what stands against it: {', or '.join(alone)}" if alone else "several demands together cannot hold"
 
 
 def _relaxations(demand: Demand) -> Iterator[Relaxation]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fabric.catalogue import Catalogue, load_prices
 from fabric.catalogue.prices import Prices
 from fabric.design import Design, NetworkDesign, Proof
-from fabric.errors import InfeasibleError
+from fabric.errors import InfeasibleError, Problem
 from fabric.intent import Intent
 from fabric.population import asked
 from planner.answer import explain, neighbours, runners_up
@@ -32,9 +32,15 @@ def size(intent: Intent, catalogue: Catalogue, progress: Progress = lambda _netw
     """
     prices = load_prices(intent.prices_path, catalogue)
     decided: dict[str, NetworkDesign] = {}
+    problems: list[Problem] = []
     for network in (n for n in ("compute", "storage") if n in intent.networks):
         progress(network)
-        decided[network] = size_network(demand(intent, catalogue, prices, network, decided))
+        try:
+            decided[network] = size_network(demand(intent, catalogue, prices, network, decided))
+        except InfeasibleError as no:
+            problems += no.problems
+    if problems:
+        raise InfeasibleError(problems)
     decided |= _front_and_management(intent, catalogue, prices, decided, progress)
     return Design(intent.name, {name: _with_settings(intent, decided[name]) for name in intent.networks})
 

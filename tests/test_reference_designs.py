@@ -100,7 +100,7 @@ def hpn_hosts(count: int, spares: int = 8) -> str:
 
 
 def test_hpn7_pod() -> None:
-    """Alibaba HPN (SIGCOMM 2024), sections 4 and 5: a pod of 15 segments of 128 + 8 hosts, dual plane, 15:1 to the core."""
+    """Alibaba HPN (SIGCOMM 2024): a pod of 15 segments of 128 + 8 hosts, dual plane, 15:1 to the core."""
     found = compute(hpn_hosts(1920), HPN % ("rail-optimized", 2))
     (hosts,) = found.classes
     assert (hosts.segments, hosts.segment_hosts, hosts.leaf.ports) == (15, 128, {"host": 136, "up": 60})
@@ -198,7 +198,9 @@ def _flat_catalogue(radix: int) -> Catalogue:
     shipped = catalogue()
     switch = shipped.switches["box-25.6t"]
     (cages,) = switch.cages
-    nic = shipped.servers["hgx-h100"].nics[0].model_copy(update={"count": 1, "ports": 1, "speed_gbps": 400, "gpu": None})
+    nic = (
+        shipped.servers["hgx-h100"].nics[0].model_copy(update={"count": 1, "ports": 1, "speed_gbps": 400, "gpu": None})
+    )
     server = shipped.servers["hgx-h100"].model_copy(
         update={"name": "one-port", "nics": (nic.model_copy(update={"ports_per_cage": 1, "network": "compute"}),)}
     )
