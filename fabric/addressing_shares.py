@@ -1,0 +1,105 @@
+"""Who has which share of a pool: shares depend on the pool alone, so that growth moves nobody.
+
+A pool is cut in fixed parts, network by network and kind by kind. The classes of a network begin far apart within
+their part (class 0 at its start, 1 at its half, 2 at a quarter, 3 at three quarters …) and grow towards each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fabric.errors import Problem
+
+Share = tuple[Fraction, Fraction]
+"""Begin and size as parts of a whole."""
+
+_HALF, _QUARTER, _EIGHTH = Fraction(1, 2), Fraction(1, 4), Fraction(1, 8)
+NETWORKS: dict[str, Share] = {
+    "compute": (Fraction(0), _HALF),
+    "storage": (_HALF, _QUARTER),
+    "frontend": (Fraction(3, 4), _EIGHTH),
+    "oob": (Fraction(7, 8), _EIGHTH),
+}
+"""Of loopbacks, links and AS numbers."""
+HOST_NETWORKS: dict[str, Share] = {**NETWORKS, "frontend": (Fraction(3, 4), _QUARTER)}
+"""Of host addresses, where oob has none."""
+SWITCHES: dict[str, Share] = {
+    "leaf": (Fraction(0), _HALF),
+    "spine": (_HALF, _QUARTER),
+    "core": (Fraction(3, 4), _QUARTER),
+}
+"""Of a network's loopbacks and AS numbers."""
+LINKS: dict[str, Share] = {
+    "leaf-spine": (Fraction(0), _HALF),
+    "spine-core": (_HALF, _QUARTER),
+    "leaf-leaf": (Fraction(3, 4), _EIGHTH),
+    "uplink": (Fraction(7, 8), _EIGHTH),
+}
+"""Of a network's links."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one kind of thing takes of a pool, in units of the pool: ``count`` things of ``stride`` from ``begin``."""
+
+    what: str
+    begin: int
+    room: int
+    """Units until the next claim may begin."""
+    stride: int
+    count: int
+
+    @property
+    def needed(self) -> int:
+        """Units taken from ``begin``."""
+        return self.stride * self.count
+
+    @property
+    def missing(self) -> int:
+        """Units too few; 0 where all fits."""
+        return max(0, self.needed - self.room)
+
+
+def part(size: int, *shares: Share) -> tuple[int, int]:
+    """Begin and size of a part of a part of ``size`` units, in whole units."""
+    begin, length = Fraction(0), Fraction(1)
+    for first, share in shares:
+        begin, length = begin + first * length, length * share
+    start = int(begin * size)
+    return start, int((begin + length) * size) - start
+
+
+def class_begin(number: int) -> Fraction:
+    """Where a class begins within its part: 0, 1/2, 1/4, 3/4, 1/8 … (the number's bits, mirrored)."""
+    begin, weight = Fraction(0), _HALF
+    while number:
+        begin += weight * (number & 1)
+        number, weight = number >> 1, weight / 2
+    return begin
+
+
+def classes(size: int, strides: Sequence[int], counts: Sequence[int], what: Sequence[str]) -> Iterator[Claim]:
+    """Claims of the classes of a part of ``size`` units; a class has room until the next one begins."""
+    begins = [int(class_begin(number) * size) for number in range(len(counts))]
+    for number, begin in enumerate(begins):
+        end = min((other for other in begins if other > begin), default=size)
+        yield Claim(what[number], begin, end - begin, strides[number], counts[number])
+
+
+def times_larger(claims: Iterable[Claim]) -> int:
+    """By how many times (a power of two) a pool must grow until all claims fit; 1 where they do."""
+    worst = max((Fraction(claim.needed, max(claim.room, 1)) for claim in claims), default=Fraction(1))
+    factor = 1
+    while factor < worst:
+        factor *= 2
+    return factor
+
+
+def exhausted(where: str, pool: str, claims: Sequence[Claim], unit: str, remedy: str) -> Iterator[Problem]:
+    """A problem for each claim that does not fit."""
+    for claim in claims:
+        if claim.missing:
+            what = f"{pool} is too small: {claim.what} {claim.needed:,} {unit}, its share of the pool is {claim.room:,}"
+            yield Problem(where, f"{what}, {claim.missing:,} too few", remedy)
