@@ -42,18 +42,18 @@ SPINES, LEAVES = 16, 64
 PEER_INTENT = """\
 name: leaf-spine-80
 hosts:
-  - {name: gpu, model: hgx-h100, count: 384}
+  - {name: gpu, model: megascale-8x200, count: 384}
 networks:
   compute:
     technology: roce
     layout: rail-optimized
     tiers: 2
     segment_hosts: 48
-    oversubscription: {leaf: 3}
+    oversubscription: {leaf: 1.5}
     uplink_speed_gbps: {leaf: 400}
     switches: {leaf: [box-25.6t], spine: [box-25.6t]}
 """
-"""64 leaves of 48 host ports and 16 uplinks, 16 spines of 64 ports: one link a pair, as netlab's fabric plugin has."""
+"""64 leaves of 48 ports of 200G and 16 uplinks, 16 spines of 64 ports: one link a pair, as netlab's fabric plugin."""
 PEER_TOPOLOGY = f"""\
 provider: clab
 defaults.device: frr

@@ -36,10 +36,11 @@ OUTPUTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A plan and what its checks found."""
+    """A plan, what its checks found, and the files of ``OUTPUTS`` that it is too large for."""
 
     plan: Plan
     findings: tuple[Finding, ...]
+    left_out: tuple[str, ...]
 
 
 def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool = False) -> Outcome:
@@ -58,9 +59,10 @@ def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool =
     made = Plan(intent, catalogue, design, fabric)
     with progress.stage("Check"):
         findings = tuple(run(made))
-    with progress.stage("Write the plan", len(OUTPUTS) + 2) as step:
-        write_plan(made, folder, files(made, findings, step), replace=replace)
-    return Outcome(made, findings)
+    left_out: list[str] = []
+    with progress.stage("Write the plan", len(OUTPUTS) + 1) as step:
+        write_plan(made, folder, files(made, findings, step, left_out.append), replace=replace)
+    return Outcome(made, findings, tuple(left_out))
 
 
 def read(intent_file: Path) -> tuple[Intent, Catalogue]:
@@ -72,13 +74,22 @@ def read(intent_file: Path) -> tuple[Intent, Catalogue]:
     return intent, catalogue
 
 
-def files(made: Plan, findings: Sequence[Finding], step: Step) -> Mapping[str, Callable[[Path], None]]:
-    """What writes each file of the bundle beside intent, design, catalogue and tables."""
+def files(
+    made: Plan, findings: Sequence[Finding], step: Step, too_large: Callable[[str], None]
+) -> Mapping[str, Callable[[Path], None]]:
+    """What writes each file of the bundle beside intent, design, catalogue and tables.
+
+    ``step`` hears the name of each file before it is written, ``too_large`` of those that are not.
+    """
 
     def export(name: str, dialect: str) -> Callable[[Path], None]:
         def write(path: Path) -> None:
             step(name)
-            path.write_bytes(render(made, dialect))
+            data = render(made, dialect)
+            if data is None:
+                too_large(name)
+            else:
+                path.write_bytes(data)
 
         return write
 

@@ -1,7 +1,7 @@
 """Exports that only translate a plan into somebody else's format.
 
 A dialect is a function ``(plan: Plan) -> bytes`` in a module of its own, named here; it is imported when it is
-asked for.
+asked for. Where a plan is too large for the format the function gives None.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Dialect:
     where: str
     binary: bool = False
 
-    def load(self) -> Callable[[Plan], bytes]:
-        """The function that writes it."""
+    def load(self) -> Callable[[Plan], bytes | None]:
+        """The function that writes it; it gives None where a plan is too large for the format."""
         module, function = self.where.split(":")
-        written: Callable[[Plan], bytes] = getattr(importlib.import_module(module), function)
+        written: Callable[[Plan], bytes | None] = getattr(importlib.import_module(module), function)
         return written
 
 
@@ -59,6 +59,6 @@ def known(dialect: str) -> Dialect:
     return DIALECTS[dialect]
 
 
-def render(plan: Plan, dialect: str) -> bytes:
-    """The plan in that dialect; raises InputError where there is none of that name."""
+def render(plan: Plan, dialect: str) -> bytes | None:
+    """The plan in that dialect, None where it is too large for it; raises InputError where no dialect is so named."""
     return known(dialect).load()(plan)

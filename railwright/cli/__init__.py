@@ -86,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             state, [Problem("", "not enough memory", "`railwright doctor` says what a plan of each size takes")]
         )
     except Exception as error:  # noqa: BLE001  the last resort: a user gets a line, who debugs gets the traceback
-        what = f"a fault of Railwright itself ({type(error).__name__}: {error})"
+        said = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        what = f"a fault of Railwright itself ({said})"
         return _fail(state, [Problem("", what, "run it again with --debug and report what it prints")])
 
 
@@ -101,7 +102,7 @@ def _fail(state: State, problems: Iterable[Problem]) -> int:
 def _usage(error: click.UsageError) -> Problem:
     """A mistake in the command line, with the page that says how it goes."""
     command = error.ctx.command_path if error.ctx else "railwright"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace(". Did you mean", ", did you mean")
     remedy = "" if message.endswith("?") else f"see `{command} --help`"
     return Problem("", message[:1].lower() + message[1:], remedy)
 

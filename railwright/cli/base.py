@@ -150,12 +150,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def warn(findings: Sequence[Finding], most: int = 20) -> None:
-    """Findings on stderr, the first ``most`` of them."""
-    for finding in findings[:most]:
+def warn(findings: Sequence[Finding], most: int = 10) -> None:
+    """Errors and warnings on stderr, the first ``most`` of them, and how many findings more there are."""
+    told = [finding for finding in findings if finding.severity != "info"][:most]
+    for finding in told:
         click.echo(f"railwright: {finding}", err=True)
-    if len(findings) > most:
-        click.echo(f"railwright: and {counted(len(findings) - most, 'finding')} more in checks.jsonl", err=True)
+    if len(findings) > len(told):
+        click.echo(f"railwright: {counted(len(findings) - len(told), 'finding')} more in checks.jsonl", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

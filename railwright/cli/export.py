@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -40,6 +41,8 @@ def export(plan: Path | None, dialect: str, output: Path | None, as_json: bool) 
             Problem("stdout", f"{dialect} is no text to show on a terminal", "write it to a file with -o FILE")
         )
     data = render(open_plan(plan), dialect)
+    if data is None:
+        raise OutputError(Problem("--to", f"the plan has more rows than {dialect} takes", "take a CSV dialect"))
     if output is None:
         sys.stdout.buffer.write(data)
     else:
@@ -69,4 +72,5 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError as error:
         raise OutputError(Problem(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}")) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()

@@ -41,5 +41,7 @@ def plan(state: State, intent: Path, output: Path, force: bool, as_json: bool) -
         print_json(summary)
     else:
         click.echo(render(summary))
+    for name in outcome.left_out:
+        click.echo(f"railwright: {name} is left out: the plan has more rows than the format takes", err=True)
     warn(outcome.findings)
     return exit_code(outcome.findings)
