@@ -35,7 +35,7 @@ FILES = (
     ("catalogue.yaml", "the parts it was decided with"),
     ("checks.jsonl", "what the checks found, one finding a line"),
     ("cabling/cables.csv", "every cable with both ends"),
-    ("cabling/cables.xlsx", "the same as a workbook"),
+    ("cabling/cables.xlsx", "the same as a workbook, up to a million cables"),
     ("cabling/labels.csv", "what is printed on each end"),
     ("cabling/netbox-cables.csv", "NetBox's bulk import of cables"),
     ("cabling/topology.dot", "Prescriptive Topology Manager's topology"),
@@ -46,8 +46,8 @@ FILES = (
 """Files of the bundle, relative to the report."""
 
 
-def report(plan: Plan, findings: Sequence[Finding] | None = None) -> bytes:
-    """The page. Checks run unless their findings are given."""
+def report(plan: Plan, findings: Sequence[Finding] | None = None, failures: pl.DataFrame | None = None) -> bytes:
+    """The page. Checks run and failures are analysed unless what they found is given."""
     if findings is None:
         from fabric.checks import run
 
@@ -61,7 +61,7 @@ def report(plan: Plan, findings: Sequence[Finding] | None = None) -> bytes:
         "findings": [asdict(finding) | {"text": str(finding)} for finding in findings[:FINDINGS]],
         "unlisted": max(0, len(findings) - FINDINGS),
         "severities": _severities(findings),
-        "failures": dict(_failures(plan)),
+        "failures": dict(_failures(plan, failures)),
         "panels": [asdict(panel) | {"svg": Markup(panel.svg)} for panel in shown],  # noqa: S704 - as above
         "uses": {words.USES[use]: colour for use, colour in COLOURS.items() if use in used},
         "bom": _bom(plan),
@@ -132,11 +132,12 @@ def _severities(findings: Sequence[Finding]) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
-def _failures(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _failures(plan: Plan, table: pl.DataFrame | None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Rows of the failure table by network."""
-    from fabric.failures import analyse
+    if table is None:
+        from fabric.failures import analyse
 
-    table = analyse(plan)
+        table = analyse(plan)
     for name in plan.design.networks:
         rows = table.filter(pl.col("network") == name).to_dicts()
         if rows:
