@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 # ---------------------------------------------------------------------------------------------------- what is given
@@ -43,6 +43,7 @@ class End(NamedTuple):
         return self.joins(other) and not (self.split and other.split)
 
 
+@cache
 def lanes(speed: int, most: int, fastest: Fraction) -> frozenset[int]:
     """n ≤ most lanes, a power of two, none faster than ``fastest``."""
     return frozenset(n for n in (1, 2, 4, 8) if n <= most and Fraction(speed, n) <= fastest)
@@ -78,6 +79,7 @@ class Box:
     bank: tuple[int, int] | None = None
     """Neighbouring cages of a group in a bank, and the ports that a bank may have."""
 
+    @lru_cache(maxsize=10_000)  # noqa: B019 - boxes are few
     def ends(self, speed: int) -> frozenset[End]:
         """What ports of this speed can be to the other end of an inter-switch link."""
         found = (g.end(p, at) for g in self.groups if not g.rj45 for p, at in g.modes if at == speed)
@@ -442,6 +444,7 @@ def subsets(ends: frozenset[End]) -> list[frozenset[End]]:
     ]  # fmt: skip
 
 
+@cache
 def mates(ends: frozenset[End] | None, others: frozenset[End]) -> frozenset[End]:
     """What the other end of the links may then be: cage by cage, each must meet each."""
     return frozenset(other for other in others if all(other.meets(end) for end in ends or ()))
@@ -829,39 +832,43 @@ class Above:
             (y, max(1, math.ceil(demand / y))) for y in spine.speeds() if y >= down.speed and net.pin_spine in (None, y)
         ]
 
-    def offer(self, spine: Box, rest: Rest, needs: tuple[Need, ...], above: Sum = Sum()) -> None:
-        """The spines of a design fit: a whole design."""
-        value = fit(spine, needs, self.shape.net.tariff)
-        if value:
-            one = Sum(self.shape.price(spine) + value[0], 1, 0, value[2])
-            total = self.below + one.times(rest.spines) + above
-            self.shape.offer(self.sides, total, self.letters, rest)
+    def offer(self, spine: Box, rest: Rest, needs: tuple[Need, ...]) -> None:
+        """Two tiers: with the spines it is a whole design."""
+        if fit(spine, needs, self.shape.net.tariff):
+            self.shape.offer(self.sides, self.spines_of(spine, rest, needs), self.letters, rest)
 
     def cores(self, spine: Box, rest: Rest, down: Need) -> None:
-        """w and y, then b."""
+        """w and y, then b and the core model."""
         for up in self.upward(spine, down):
+            spines = self.spines_of(spine, rest, (down, up))
             for b in divisors(up.ports):
-                design = replace(rest, w=up.ports, y=up.speed, b=b, e=up.ports // b)
-                self.core_models(spine, design, (down, up))
+                if not self.shape.search.hopeless(self.shape.tiers, spines + Sum(0, b)):
+                    self.core_models(replace(rest, w=up.ports, y=up.speed, b=b, e=up.ports // b), spines, up)
 
-    def core_models(self, spine: Box, rest: Rest, needs: tuple[Need, Need]) -> None:
-        """Cores that take every pod there may ever be."""
+    def spines_of(self, spine: Box, rest: Rest, needs: tuple[Need, ...]) -> Sum:
+        """What leaves, hosts and all spines add up to, with the links to the cores; the spine fits."""
+        value = fit(spine, needs, self.shape.net.tariff)
+        assert value is not None
+        up = needs[1].occupied if len(needs) > 1 else 0
+        one = Sum(self.shape.price(spine) + value[0], 1, up, value[2], up)
+        return self.below + one.times(rest.spines)
+
+    def core_models(self, rest: Rest, below: Sum, up: Need) -> None:
+        """Cores that take every pod there may ever be: a whole design."""
         net = self.shape.net
         room = ceil_div(max(self.sides[0].segments, net.max_segments), rest.segments_per_pod[0])
         links = rest.e * (net.planes if net.join == "core" else 1)
         cores = rest.s * self.groups("spine", "core") * rest.b
         for number, core in enumerate(net.core):
-            ends = mates(needs[1].ends, core.ends(rest.y))
-            down = Need(max(room, rest.pods) * links, rest.y, rest.pods * links, ends=ends)
             part = Sum(self.shape.price(core), 1).times(cores)
-            if self.shape.search.hopeless(self.shape.tiers, self.below + part):
+            if self.shape.search.hopeless(self.shape.tiers, below + part):
                 continue
-            value = fit(core, (down,), net.tariff)
+            ends = mates(up.ends, core.ends(rest.y))
+            value = fit(core, (Need(max(room, rest.pods) * links, rest.y, rest.pods * links, ends=ends),), net.tariff)
             if value:
-                up = Sum(cables=rest.w, links=rest.w).times(rest.spines)
-                above = Sum(self.shape.price(core) + value[0], 1, 0, value[2]).times(cores) + up
+                total = below + part + Sum(value[0], 0, 0, value[2]).times(cores)
                 design = replace(rest, core_number=number, core=core.name, cores=cores)
-                self.offer(spine, design, needs, above)
+                self.shape.offer(self.sides, total, self.letters, design)
 
 
 # ------------------------------------------------------------------------------------------- from an intent to numbers
