@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from fabric.exports.cabling import csv, once_a_plan
@@ -30,7 +31,9 @@ SCHEMA: dict[str, pl.DataType] = {
 }  # fmt: skip
 """Columns of ``bom.csv``. ``form``: what the plug is made for (finned or flat-top OSFP); ``source``: of the figures."""
 KINDS = ("switch", "optic", "fibre", "splitter", "cable", "server", "pdu")
-SPARED = ("optic", "fibre", "splitter", "cable")
+FOR_CABLES = ("fibre", "splitter", "cable")
+"""Kinds that are a cable each."""
+SPARED = ("optic", *FOR_CABLES)
 """Kinds that spare parts are ordered of."""
 Row = dict[str, Any]
 
@@ -128,27 +131,33 @@ def occupied_cages(plan: Plan) -> pl.DataFrame:
     ``side`` is ``switch``, ``host`` or ``service`` (a service host on a network that has other hosts too).
     """
     fabric = plan.fabric
-    both = pl.concat([_plugged(plan, side) for side in ("a", "b")])
-    both = both.unique(["device", "cage"], keep="first", maintain_order=True)
-    roles = fabric.hosts.select(device="id", role=pl.col("role").cast(pl.String))
-    both = both.join(roles, on="device", how="left", maintain_order="left")
+    plugs = pl.concat([_plugged(plan, side) for side in ("a", "b")])
+    first = np.unique((plugs["device"].cast(pl.UInt64) * (1 << 16) + plugs["cage"]).to_numpy(), return_index=True)[1]
+    plugs = plugs.select(pl.all().gather(pl.Series(first.astype(np.uint32))))
+    roles = pl.concat(
+        [
+            fabric.hosts["role"].cast(pl.String),
+            pl.Series([None], dtype=pl.String).new_from_index(0, fabric.switches.height),
+        ]
+    )
+    plugs = plugs.with_columns(role=roles.gather(plugs["device"]))
     others = (pl.col("role").is_not_null() & (pl.col("role") != "service")).any().over("network")
     side = (
-        pl.when(pl.col("device") >= fabric.hosts.height).then(pl.lit("switch"))
+        pl.when(pl.col("role").is_null()).then(pl.lit("switch"))
         .when((pl.col("role") == "service") & others).then(pl.lit("service"))
         .otherwise(pl.lit("host"))
     )  # fmt: skip
-    return both.select("network", side.alias("side"), "device", "cage", "optic").sort("device", "cage")
+    return plugs.select("network", side.alias("side"), "device", "cage", "optic")
 
 
 def _plugged(plan: Plan, side: str) -> pl.DataFrame:
+    """``network, device, cage, optic`` of each link's end at this side that has an optic."""
     fabric = plan.fabric
-    network = pl.col("network").cast(pl.String)
-    links = fabric.links.select(network, "cable", port=f"{side}_port", device=f"{side}_device")
+    links = fabric.links.select("network", "cable", port=f"{side}_port", device=f"{side}_device")
     optic = fabric.cables[f"{side}_optic"].gather(links["cable"]).alias("optic")
     cage = fabric.ports["cage"].gather(links["port"]).alias("cage")
     plugged = links.with_columns(optic, cage).filter((pl.col("optic") != "") & pl.col("port").is_not_null())
-    return plugged.select("network", "device", "cage", "optic").unique(["device", "cage"], maintain_order=True)
+    return plugged.select(pl.col("network").cast(pl.String), "device", "cage", "optic")
 
 
 def optic_counts(plan: Plan) -> pl.DataFrame:

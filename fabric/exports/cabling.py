@@ -67,24 +67,28 @@ def _side(ends: pl.DataFrame, side: Side, names: pl.Series) -> pl.DataFrame:
     columns = ["device", *PLACE, "cage", "connector", "ports"]
     name = pl.Series("name", names.gather(ends["cable"]))
     ends = ends.with_columns(pl.col("connector").cast(pl.String), label=name + f"-{side.upper()}")
-    one = ends.filter(pl.col("tails") == 1)
-    several = ends.filter(pl.col("tails") > 1).with_columns(label=pl.col("label") + pl.col("tail").cast(pl.String))
-    rows = pl.concat([one.select("cable", "label", *columns), _joined(several).select("cable", "label", *columns)])
-    rows = rows.sort("cable").drop("cable")
-    return rows.rename({"label": f"label_{side}", **{column: f"{side}_{column}" for column in columns}})
+    rows = ends.filter(pl.col("tails") == 1).select("cable", "label", *columns)
+    if rows.height < ends.height:
+        several = ends.filter(pl.col("tails") > 1).with_columns(label=pl.col("label") + pl.col("tail").cast(pl.String))
+        rows = pl.concat([rows, _joined(several).select(rows.columns)]).sort("cable")
+    return rows.drop("cable").rename({"label": f"label_{side}", **{column: f"{side}_{column}" for column in columns}})
 
 
 def _joined(ends: pl.DataFrame) -> pl.DataFrame:
     """Cables with several plugs at this side as one row each, cells joined by spaces."""
     alone = pl.col("device").n_unique() == 1
     place = [
-        pl.when(alone).then(pl.col(name).first()).otherwise(pl.col(name).str.join(" ")).alias(name)
-        for name in ("device", *PLACE)
+        pl.when(alone).then(pl.col(name).first()).otherwise(_list(name)).alias(name) for name in ("device", *PLACE)
     ]
     ports = pl.when(alone).then(pl.col("ports").str.join(" ")).otherwise(pl.col("device_ports").str.join(" "))
     return ends.group_by("cable", maintain_order=True).agg(
-        *place, *(pl.col(name).str.join(" ") for name in ("label", "cage", "connector")), ports=ports
+        *place, *(_list(name) for name in ("label", "cage", "connector")), ports=ports
     )
+
+
+def _list(name: str) -> pl.Expr:
+    """Values separated by spaces, ``-`` for one that is not there; null where none is."""
+    return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).fill_null("-").str.join(" ")).alias(name)
 
 
 def csv(table: pl.DataFrame) -> bytes:
@@ -115,12 +119,10 @@ def label_list(plan: Plan) -> pl.DataFrame:
     a, b = (_near(cable_ends(fabric, side), side, names) for side in SIDES)
     rows = pl.concat([_faced(a, b), _faced(b, a)]).sort("cable", "end", "tail")
     texts = pl.col("network", "medium", "part", "bundle").cast(pl.String)
-    parts = fabric.cables.select(pl.when(texts != "").then(texts).name.keep(), "length_m", cable="id")
+    parts = fabric.cables.select(pl.when(texts != "").then(texts).name.keep(), "length_m", cable=names)
     text = pl.concat_str("label", pl.lit(" "), "near", pl.lit(" > "), "far")
-    rows = rows.join(parts, on="cable", how="left", maintain_order="left").with_columns(
-        text=text, cable=names.gather(rows["cable"])
-    )
-    return rows.select(LABEL_COLUMNS)
+    of_cable = parts.select(pl.all().gather(rows["cable"]))
+    return rows.with_columns(of_cable.get_columns()).with_columns(text=text).select(LABEL_COLUMNS)
 
 
 def _near(ends: pl.DataFrame, side: Side, names: pl.Series) -> pl.DataFrame:
@@ -134,6 +136,7 @@ def _near(ends: pl.DataFrame, side: Side, names: pl.Series) -> pl.DataFrame:
     return ends.with_columns(label=label).select(
         "cable",
         "tail",
+        "tails",
         end=pl.lit(side.upper()),
         label=pl.concat_str("label", number),
         near=pl.concat_str(place.fill_null(""), "device", plug.fill_null("")),
@@ -142,21 +145,8 @@ def _near(ends: pl.DataFrame, side: Side, names: pl.Series) -> pl.DataFrame:
 
 def _faced(ends: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
     """``ends`` with ``far``: every plug at the other side of the same cable."""
-    shared = pl.col("cable").is_duplicated()
-    one = others.filter(~shared).select("cable", far="near")
-    several = others.filter(shared).group_by("cable", maintain_order=True).agg(far=pl.col("near").str.join(", "))
-    return ends.join(pl.concat([one, several]), on="cable", how="left", maintain_order="left")
-
-
-def counts(plan: Plan) -> dict[str, pl.DataFrame]:
-    """Cables by network and tier (``network, tier, cables``) as each file of the plan has them, by dialect.
-
-    For the check that one list is behind all: the frames must be equal to each other and to the table.
-    """
-    listed = cable_list(plan)
-    labelled = label_list(plan).select("cable").unique().join(listed.select("cable", "network", "tier"), on="cable")
-    return {"cables": _count(listed), "labels": _count(labelled)}
-
-
-def _count(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.group_by("network", "tier").agg(pl.len().alias("cables")).sort("network", "tier")
+    far = others.filter(pl.col("tails") == 1).select("cable", "near")
+    if far.height < others.height:
+        several = others.filter(pl.col("tails") > 1).group_by("cable", maintain_order=True)
+        far = pl.concat([far, several.agg(pl.col("near").str.join(", "))]).sort("cable")
+    return ends.with_columns(far=far["near"].gather(ends["cable"]))  # every cable has both sides: a row is an id

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from fabric.media.choose import ASSEMBLIES
@@ -49,10 +50,18 @@ def cable_ends(fabric: Fabric, side: Side) -> pl.DataFrame:
     """
     placed = devices(fabric)
     plugs = _plugs(_link_ends(fabric, side, placed["name"]))
-    tail = pl.int_range(1, pl.len() + 1, dtype=pl.UInt16).over("cable")
     place = [placed[name].gather(plugs["device"]).alias(name) for name in PLACE]
-    plugs = plugs.with_columns(*place, tail=tail, tails=pl.len().over("cable").cast(pl.UInt16), device="device_name")
+    plugs = plugs.with_columns(*place, *_tails(plugs["cable"]), device="device_name")
     return plugs.select("cable", "tail", "tails", "device", *PLACE, "cage", "connector", "ports", "device_ports")
+
+
+def _tails(cable: pl.Series) -> list[pl.Series]:
+    """``tail`` and ``tails``: the number of each plug among those of its cable, and how many those are."""
+    of = cable.to_numpy()
+    counts = np.bincount(of)
+    first = np.cumsum(counts) - counts
+    tail = np.arange(1, len(of) + 1) - first[of]
+    return [pl.Series("tail", tail.astype(np.uint16)), pl.Series("tails", counts[of].astype(np.uint16))]
 
 
 def _link_ends(fabric: Fabric, side: Side, names: pl.Series) -> pl.DataFrame:
@@ -71,11 +80,14 @@ def _link_ends(fabric: Fabric, side: Side, names: pl.Series) -> pl.DataFrame:
 
 
 def _plugs(ends: pl.DataFrame) -> pl.DataFrame:
-    """Ports that share a connector as one row; most connectors have one port, only the others are grouped."""
+    """Ports that share a connector as one row; only cables of several links, which are few, are grouped."""
     key = ["cable", "device", "cage", "connector"]
-    shared = ends.select(pl.struct(key).is_duplicated() & pl.col("port").is_not_null()).to_series()
+    of = ends["cable"].to_numpy()
+    shared = pl.Series((np.bincount(of) > 1)[of]) & ends["port"].is_not_null()
     kept = ["cable", "device", "device_name", "connector", "port", "silk"]
     one = ends.filter(~shared).select(*kept, ports="name", device_ports="device_port")
+    if not shared.any():
+        return one.rename({"silk": "cage"}).drop("port")
     several = ends.filter(shared).group_by(key, maintain_order=True).agg(
         pl.col("device_name", "port", "silk").first(),
         ports=pl.col("name").str.join(" "),

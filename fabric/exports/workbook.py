@@ -8,7 +8,7 @@ import polars as pl
 
 from fabric.exports.bom import bom_table
 from fabric.exports.cabling import cable_list
-from fabric.exports.xlsx import Sheet, workbook
+from fabric.exports.xlsx import WORKBOOK_ROWS, Sheet, workbook
 
 if TYPE_CHECKING:
     from fabric.plan import Plan
@@ -19,6 +19,8 @@ def cables(plan: Plan) -> bytes | None:
 
     ``None`` with more than a million cables: only the CSV is written then, and whoever asked says so.
     """
+    if plan.fabric.cables.height > WORKBOOK_ROWS:
+        return None
     listed = cable_list(plan)
     return workbook([Sheet(name, with_numbers(listed.filter(pl.col("network") == name))) for name in _networks(plan)])
 

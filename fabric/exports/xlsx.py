@@ -102,8 +102,13 @@ def _text_columns(table: pl.DataFrame) -> list[str]:
 
 
 def _legal(column: pl.Series) -> pl.Series:
-    """The column as XML text: markup escaped, characters that XML 1.0 has not left out, cut to a cell's length."""
+    """The column as XML text: markup escaped, characters that XML 1.0 has not left out, cut to a cell's length.
+
+    An empty text is an empty cell.
+    """
     text = column.cast(pl.String)
+    if (text == "").any():
+        text = text.set(text == "", None)
     if (text.str.len_bytes().max() or 0) > CELL_CHARACTERS:  # type: ignore[operator]
         text = text.str.slice(0, CELL_CHARACTERS)
     if not text.str.contains(_SPECIAL).any():
@@ -236,6 +241,7 @@ _STYLES = (
     '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font>'
     '<font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
     '<fills count="2"><fill><patternFill patternType="none"/></fill>'
+    '<fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
     '<cellXfs count="2"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
