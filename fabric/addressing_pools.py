@@ -24,6 +24,8 @@ from fabric.addressing_shares import (
 )
 from fabric.errors import Problem
 from fabric.plan import Plan
+from fabric.tables import LINK_TIERS, USES
+from fabric.tables import NETWORKS as TABLE_NETWORKS
 
 LEAST_RAILS = {"compute": 8, "storage": 4, "frontend": 2}
 """Rails that a network's addresses have room for even where it has fewer."""
@@ -99,7 +101,7 @@ def _switch_links(plan: Plan) -> pl.DataFrame:
     """Links between two switches of ours that are not InfiniBand."""
     first = plan.fabric.hosts.height
     infiniband = [name for name, network in plan.design.networks.items() if network.technology == "infiniband"]
-    links = plan.fabric.links.select("id", pl.col("network", "tier").cast(pl.String), "a_device", "a_port", "b_device")
+    links = plan.fabric.links.select("id", "network", "tier", "a_device", "a_port", "b_device")
     ours = (pl.col("a_device") >= first) & pl.col("b_device").is_not_null() & (pl.col("tier") != "oob")
     return links.filter(ours & ~pl.col("network").is_in(infiniband))
 
@@ -107,7 +109,7 @@ def _switch_links(plan: Plan) -> pl.DataFrame:
 def _routed(plan: Plan, found: Sequence[Kind]) -> set[int]:
     """First devices of the kinds that route: all but InfiniBand, and of oob those with links to switches of ours."""
     links = _switch_links(plan)
-    linked = set(links["a_device"].to_list()) | set(links["b_device"].to_list())
+    linked = set(np.unique(np.concatenate([links["a_device"].to_numpy(), links["b_device"].to_numpy()])).tolist())
     return {
         int(kind.device[0])
         for kind in found
@@ -188,13 +190,13 @@ def _links(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[
     if plan.intent.addressing.point_to_point == "unnumbered":
         return links["id"].to_numpy().astype(np.int64), offset
     device, port = links["a_device"].to_numpy(), _rank(plan)[links["a_port"].to_numpy()]
-    tiers, names = links["tier"].to_numpy(), links["network"].to_numpy()
+    tiers, names = links["tier"].to_physical().to_numpy(), links["network"].to_physical().to_numpy()
     claims = []
     for same in _by_part(found):
         network, tier = same[0].network, same[0].tier
         for use, share in LINKS.items():
             begin, size = part(1 << (_bits(pool.ipv4) - 1), NETWORKS[network.network], share)
-            mine = (names == network.network) & (tiers == use)
+            mine = (names == TABLE_NETWORKS.index(network.network)) & (tiers == LINK_TIERS.index(use))
             if use not in _USES[tier] or not mine.any():
                 continue
             strides = [room(_ports_of(kind, use)) for kind in same]
@@ -203,7 +205,7 @@ def _links(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[
                 claims.append(claim)
                 ordinal = np.full(int(kind.device.max()) + 1, -1, dtype=np.int64)
                 ordinal[kind.device] = kind.ordinal
-                rows = np.flatnonzero(mine & np.isin(device, kind.device))
+                rows = np.flatnonzero(mine & (device >= kind.device[0]) & (device <= kind.device[-1]))
                 offset[rows] = 2 * (begin + claim.begin + ordinal[device[rows]] * claim.stride + port[rows])
     problems += _pool_problems("links", pool.ipv4, pool.ipv6, claims, int(offset.max(initial=0)) + 1, 2)
     return links["id"].to_numpy().astype(np.int64), offset
@@ -225,8 +227,15 @@ def _ports_of(kind: Kind, use: str) -> int:
 
 def _rank(plan: Plan) -> Ints:
     """By port id: the port's place among those of its device with the same use."""
-    ports = plan.fabric.ports.select(rank=pl.int_range(pl.len(), dtype=pl.Int64).over("device", "use"))
-    return ports["rank"].to_numpy()
+    ports = plan.fabric.ports
+    key = ports["device"].to_numpy().astype(np.int64) * len(USES) + ports["use"].to_physical().to_numpy()
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    rank = np.empty(len(key), dtype=np.int64)
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(key) else np.empty(0, dtype=np.bool_)
+    starts = np.flatnonzero(first)
+    rank[order] = np.arange(len(key)) - np.repeat(starts, np.diff(np.append(starts, len(key))))
+    return rank
 
 
 def _hosts(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[SeatRows, Subnets, int]:
@@ -348,7 +357,7 @@ def _stacked(kind: type[Rows], parts: Sequence[Rows]) -> Rows:
     """Rows of all parts, in their order."""
     columns: dict[str, Any] = {}
     for column in fields(kind):
-        stack = [getattr(one, column.name) for one in parts]
+        stack: list[Any] = [getattr(one, column.name) for one in parts]
         if column.name == "network":
             columns[column.name] = pl.concat([pl.Series(dtype=pl.String), *stack])
         else:
