@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fabric.catalogue import Catalogue
@@ -41,26 +40,35 @@ def asked(intent: Intent, network: str) -> NetworkIntent:
 def nics_on(group: HostGroup, server: Server, network: str) -> tuple[NicGroup, ...]:
     """NICs that the group's hosts have on ``network``, in the order of the catalogue.
 
-    The catalogue says which NIC belongs where. ``HostGroup.networks`` overrides the number: the NICs meant for the
-    network first, then others that no network of the override claims for itself.
+    The catalogue says which NIC belongs where. ``HostGroup.networks`` overrides the number: each network named takes
+    the NICs meant for it first, then, in the order of ``NETWORKS``, what no other network named keeps for itself.
     """
     if group.networks is None:
         return tuple(nic for nic in server.nics if nic.network == network)
-    wanted = group.networks.get(network, 0)
-    return tuple(_take(_candidates(group.networks, server, network), wanted))
+    left = {nic.name: nic.count for nic in server.nics}
+    given = {name: _take(server, left, name, group.networks[name], own=True) for name in _named(group)}
+    for name in _named(group):
+        missing = group.networks[name] - sum(count for _, count in given[name])
+        given[name] += _take(server, left, name, missing, own=False)
+    return tuple(
+        nic if count == nic.count else nic.model_copy(update={"count": count}) for nic, count in given.get(network, [])
+    )
 
 
-def _candidates(claims: dict[str, int], server: Server, network: str) -> list[NicGroup]:
-    own = [nic for nic in server.nics if nic.network == network]
-    return own + [nic for nic in server.nics if nic.network != network and nic.network not in claims]
+def _named(group: HostGroup) -> tuple[str, ...]:
+    return tuple(name for name in NETWORKS if group.networks and name in group.networks)
 
 
-def _take(nics: list[NicGroup], wanted: int) -> Iterator[NicGroup]:
-    for nic in nics:
-        if wanted <= 0:
-            return
-        yield nic if nic.count <= wanted else nic.model_copy(update={"count": wanted})
-        wanted -= nic.count
+def _take(server: Server, left: dict[str, int], network: str, wanted: int, *, own: bool) -> list[tuple[NicGroup, int]]:
+    """Up to ``wanted`` NICs that are left, of those meant for the network (``own``) or for others."""
+    taken = []
+    for nic in server.nics:
+        count = min(wanted, left[nic.name]) if (nic.network == network) == own else 0
+        if count > 0:
+            left[nic.name] -= count
+            wanted -= count
+            taken.append((nic, count))
+    return taken
 
 
 def on_network(intent: Intent, catalogue: Catalogue, network: str) -> tuple[Member, ...]:
@@ -72,7 +80,7 @@ def on_network(intent: Intent, catalogue: Catalogue, network: str) -> tuple[Memb
     found = []
     for group in intent.hosts:
         nics = nics_on(group, catalogue.servers[group.model], network)
-        if group.role in roles and sum(nic.count for nic in nics):
+        if group.role in roles and nics:
             found.append((group, nics))
     alike = network == "oob" or all(group.role == "service" for group, _ in found)
     return tuple(Member(group, nics, group.role == "service" and not alike) for group, nics in found)

@@ -16,6 +16,7 @@ from fabric.errors import InputError, Problem
 from fabric.intent import Intent, NetworkIntent
 from fabric.lanes import nic_lanes
 from fabric.population import Member, asked, on_network, primary_network
+from planner.build_seats import installed_spares
 
 COPPER = frozenset({"dac", "acc", "aec", "aoc", "copper"})
 """Media whose ends carry no separate transceiver."""
@@ -227,8 +228,10 @@ def _installed(
     home = primary_network(intent, catalogue, group)
     if home == network:
         return group.count, group.spares_per_segment
-    segments = sum(c.segments for c in decided[home].classes if group.name in c.groups) if home in decided else 0
-    return group.count + segments * group.spares_per_segment, 0
+    counts = {g.name: g.count for g in intent.hosts}
+    classes = decided[home].classes if home in decided else ()
+    spares = sum(installed_spares(c, counts)[group.name] for c in classes if group.name in c.groups)
+    return group.count + spares, 0
 
 
 def _classes(
