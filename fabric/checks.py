@@ -52,9 +52,9 @@ def markdown() -> str:
     lines = [
         "# What the checks find",
         "",
-        "Generated from `fabric/findings.py` by `python -m fabric.checks`. `railwright check PLAN` prints one finding a line",
-        "(`--json`: one object a line) and exits with 1 when one of them is an error. Of one code at most 20 findings a",
-        "check are printed; the evidence of the last says how many `more` there are.",
+        "Generated from `fabric/findings.py` by `python -m fabric.checks`. `railwright check PLAN` prints one finding",
+        "a line (`--json`: one object a line) and exits with 1 when one of them is an error. Of one code at most 20",
+        "findings a check are printed; the evidence of the last says how many `more` there are.",
         "",
         "| code | cause | severity |",
         "|---|---|---|",

@@ -72,7 +72,7 @@ class Trunks:
 def trunks(switches: pl.DataFrame, links: pl.DataFrame) -> Trunks:
     """Parallel links between two switches as one trunk.
 
-    ``switches`` has ``id, tier``, ``links`` has ``a_device, b_device, speed_gbps``; links to other devices are left out.
+    ``switches`` has ``id, tier``, ``links`` has ``a_device, b_device, speed_gbps``; links to others are left out.
     """
     device = switches["id"].cast(pl.Int64).to_numpy()
     order = {"leaf": 0, "spine": 1, "core": 2}
@@ -113,18 +113,18 @@ def refine(graph: Graph, colours: Ints) -> Ints:
     capacity = graph.capacity.astype(np.uint64)
     count = int(colours.max(initial=-1)) + 1
     while True:
-        salt = _mix(colours.astype(np.uint64))
+        salt = mix(colours.astype(np.uint64))
         out, into = np.zeros(graph.nodes, np.uint64), np.zeros(graph.nodes, np.uint64)
         np.add.at(out, graph.tail, capacity * salt[graph.head])
         np.add.at(into, graph.head, capacity * salt[graph.tail])
-        _, colours = np.unique(_mix(out) ^ _mix(_mix(into) + salt), return_inverse=True)
+        _, colours = np.unique(mix(out) ^ mix(mix(into) + salt), return_inverse=True)
         finer = int(colours.max(initial=-1)) + 1
         if finer == count:
             return colours.astype(np.int64)
         count = finer
 
 
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """splitmix64 (Steele, Lea, Flood, OOPSLA 2014): a fixed scrambling of 64 bits."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -169,7 +169,7 @@ def _totals(amount: Ints, classes: Ints, n: int) -> list[int]:
 
 
 def between(trunks: Trunks, sources: Ints, sinks: Ints) -> int:
-    """Gb/s that flow at once from the leaves ``sources`` to the leaves ``sinks`` (positions), bounded by trunks only."""
+    """Gb/s that flow at once from the leaves ``sources`` to the leaves ``sinks`` (positions), for all trunks allow."""
     near = around(trunks, sources, sinks)
     if not len(near.gbps):
         return 0

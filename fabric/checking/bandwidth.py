@@ -71,7 +71,7 @@ def leaf_ratio(view: View) -> Iterator[Finding]:
 
 
 def spine_ratio(view: View) -> Iterator[Finding]:
-    """Bandwidth down ≤ o·up on every spine with, or with ports kept for, a core; ports kept for growth count as down."""
+    """Bandwidth down ≤ o·up on every spine with, or with ports kept for, a core; ports for growth count as down."""
     above = _above(view)
     down = _kept(view, "down")
     for name, network in view.networks.items():
@@ -99,8 +99,8 @@ def meeting(view: View, network: str) -> flow.Ints:
     """A number by leaf: leaves of one number must reach each other inside the tiers planned.
 
     Of one leaf position and plane with rail-only and wherever there is a single tier; of one plane otherwise; any,
-    where planes join. The leaves of a single-tier pair with an inter-switch link meet. On a network without tiers above,
-    segments meet outside it (oob).
+    where planes join. The leaves of a single-tier pair with an inter-switch link meet. Segments without a tier above
+    meet outside the network (oob).
     """
     design = view.networks[network]
     mine = view.switches.filter(pl.col("network") == network, pl.col("tier") == "leaf")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from fabric.checking.view import View, report
+from fabric.checking.view import View, any_of, differ, report
 from fabric.findings import Finding
 
 UNRESOLVED = "unresolved"
@@ -14,17 +14,22 @@ FIBRE = ("multimode", "singlemode")
 
 
 def _optics(view: View) -> pl.DataFrame:
-    rows = [(name, optic.medium, optic.reach_m, optic.speed_gbps) for name, optic in view.catalogue.optics.items()]
-    schema = {"optic": pl.String, "medium": pl.String, "reach": pl.Float64, "speed": pl.UInt32}
-    return pl.DataFrame([(n, m, float(r), s) for n, m, r, s in rows], schema=schema, orient="row")
+    rows = [
+        (name, optic.medium, float(optic.reach_m), float(optic.lane_gbps), optic.wavelengths)
+        for name, optic in view.catalogue.optics.items()
+    ]
+    schema = {"optic": pl.String, "medium": pl.String, "reach": pl.Float64, "lane": pl.Float64, "waves": pl.UInt16}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _chosen(view: View) -> pl.DataFrame:
-    """Cables whose media are chosen, each end's optic with its medium, reach and speed."""
-    cables = view.cables.filter(pl.col("part").is_not_null() & (pl.col("part") != UNRESOLVED))
+    """Cables whose media are chosen, each end's optic with what it says of itself."""
+    cables = view.cables.filter(pl.col("part").is_not_null())
     optics = _optics(view)
     for side in "ab":
-        ends = optics.rename({"optic": f"{side}_optic", **{n: f"{side}_{n}" for n in ("medium", "reach", "speed")}})
+        ends = optics.rename(
+            {"optic": f"{side}_optic", **{n: f"{side}_{n}" for n in ("medium", "reach", "lane", "waves")}}
+        )
         cables = cables.join(ends, on=f"{side}_optic", how="left", maintain_order="left")
     return cables
 
@@ -47,22 +52,32 @@ def reach(view: View) -> Iterator[Finding]:
 
 
 def media(view: View) -> Iterator[Finding]:
-    """The optics at both ends are of the cable's medium."""
+    """The optics at both ends are of the cable's medium and understand each other: speed a lane and wavelengths."""
     wrong = _chosen(view).filter(
-        pl.any_horizontal((pl.col(f"{side}_medium") != pl.col("medium")).fill_null(False) for side in "ab")
-        & pl.col("medium").is_in(FIBRE)
+        any_of(
+            [
+                *(differ(f"{side}_medium", "medium") & pl.col("medium").is_in(FIBRE) for side in "ab"),
+                differ("a_lane", "b_lane"),
+                differ("a_waves", "b_waves"),
+            ]
+        )
     )
     yield from report(
         "medium-mismatch",
         wrong,
         lambda row: {"cable": row["id"], "part": row["part"]},
-        lambda row: {key: row[key] for key in ("medium", "a_optic", "a_medium", "b_optic", "b_medium")},
+        lambda row: {
+            "medium": row["medium"],
+            "optics": [row["a_optic"], row["b_optic"]],
+            "media": [row["a_medium"], row["b_medium"]],
+            "lane_gbps": [row["a_lane"], row["b_lane"]],
+        },
     )
 
 
 def resolved(view: View) -> Iterator[Finding]:
-    """Every cable has a part; one finding a network, tier and speed that has none."""
-    lacking = view.cables.filter(pl.col("part") == UNRESOLVED)
+    """Every cable and optic has a part; one finding a network, tier and speed that lacks one."""
+    lacking = view.cables.filter(any_of([pl.col(name) == UNRESOLVED for name in ("part", "a_optic", "b_optic")]))
     kinds = lacking.group_by("network", "tier", "speed_gbps", "medium", maintain_order=True).agg(
         pl.len(), pl.col("id").first()
     )

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from fabric.checking.view import View, report
 from fabric.findings import Finding
 
+_CAGE: dict[str, Any] = {
+    "device": pl.UInt32, "cage": pl.UInt16, "mode": pl.UInt32, "other": pl.UInt32, "mixed": pl.Boolean,
+    "held": pl.UInt32, "lane_sum": pl.UInt32, "taken": pl.Int64, "distinct": pl.Int64, "connector": pl.UInt16,
+    "last_lane": pl.UInt16,
+}  # fmt: skip
 SCHEMA: dict[str, Any] = {
     "model": pl.String, "cage": pl.UInt16, "type": pl.String, "connectors": pl.UInt16,
     "lanes": pl.UInt16, "breakouts": pl.List(pl.String),
@@ -31,31 +37,51 @@ def model_cages(view: View) -> pl.DataFrame:
 
 
 def used_cages(view: View) -> pl.DataFrame:
-    """One row a cage of a switch that has ports: modes set, ports held, what its model allows.
+    """One row a cage of a switch that has ports: breakouts set, ports held, what its model allows.
 
     Columns ``device, cage, mode, mixed, other, held, lane_sum, taken, distinct, connector, last_lane, per_cage, model``
     and those of ``model_cages``. ``taken`` adds the ports' lanes as bits, ``distinct`` joins them: the two differ where
     two ports share a lane. Management ports are no cages.
     """
     ports = view.fabric.ports.select("device", "cage", "connector", "lane", "lanes", "use", "mode")
-    switches = view.switches.select(pl.col("id").alias("device"), "model")
     ports = ports.filter((pl.col("use") != "mgmt") & (pl.col("use") != "nic"))
-    taken = (pl.lit(2, dtype=pl.Int64).pow("lanes") - 1) * pl.lit(2, dtype=pl.Int64).pow("lane")
-    cages = ports.group_by("device", "cage").agg(
-        pl.col("mode").first(),
-        (pl.col("mode").to_physical().min() != pl.col("mode").to_physical().max()).alias("mixed"),
-        pl.col("mode").last().alias("other"),
-        pl.len().alias("held"),
-        pl.col("lanes").sum().alias("lane_sum"),
-        taken.sum().alias("taken"),
-        taken.bitwise_or().alias("distinct"),
-        pl.col("connector").max(),
-        (pl.col("lane") + pl.col("lanes")).max().alias("last_lane"),
-    )
-    cages = cages.with_columns(pl.col("mode", "other").cast(pl.String))
-    cages = cages.join(switches, on="device", how="inner").sort("device", "cage")
+    modes = _codes(ports["mode"])
+    cages = _by_cage(ports).with_columns(pl.col("mode", "other").replace_strict(modes, return_dtype=pl.String))
+    switches = view.switches.select(pl.col("id").alias("device"), "model")
+    cages = cages.join(switches, on="device", how="inner", maintain_order="left")
     cages = cages.with_columns(per_cage=pl.col("mode").str.split("x").list.first().cast(pl.UInt32, strict=False))
     return cages.join(model_cages(view), on=["model", "cage"], how="left", maintain_order="left")
+
+
+def _codes(modes: pl.Series) -> dict[int, str]:
+    """Breakouts by their physical code."""
+    return dict(pl.DataFrame({"code": modes.to_physical(), "mode": modes.cast(pl.String)}).unique().iter_rows())
+
+
+def _by_cage(ports: pl.DataFrame) -> pl.DataFrame:
+    """Sums, bits and extremes over the ports of each cage, in the order of devices and cages."""
+    if not ports.height:
+        return pl.DataFrame(schema=_CAGE)
+    device, cage, connector, lane, lanes = (
+        ports[name].cast(pl.Int64).to_numpy() for name in ("device", "cage", "connector", "lane", "lanes")
+    )
+    mode = ports["mode"].to_physical().cast(pl.Int64).to_numpy()
+    key = device * (int(cage.max()) + 1) + cage
+    if (np.diff(key) < 0).any():
+        order = np.argsort(key, kind="stable")
+        key, device, cage, connector, lane, lanes, mode = (
+            values[order] for values in (key, device, cage, connector, lane, lanes, mode)
+        )
+    start = np.flatnonzero(np.diff(key, prepend=-1))
+    bits = ((1 << lanes) - 1) << lane
+    low, high = np.minimum.reduceat(mode, start), np.maximum.reduceat(mode, start)
+    columns = {
+        "device": device[start], "cage": cage[start], "mode": low, "other": high, "mixed": low != high,
+        "held": np.diff(start, append=len(key)), "lane_sum": np.add.reduceat(lanes, start),
+        "taken": np.add.reduceat(bits, start), "distinct": np.bitwise_or.reduceat(bits, start),
+        "connector": np.maximum.reduceat(connector, start), "last_lane": np.maximum.reduceat(lane + lanes, start),
+    }  # fmt: skip
+    return pl.DataFrame(columns, schema_overrides=_CAGE)
 
 
 def _cage_subject(view: View) -> Any:
@@ -140,19 +166,13 @@ def _limits(view: View, limit: Any) -> pl.DataFrame:
 
 
 def copper(view: View, cages: pl.DataFrame) -> Iterator[Finding]:
-    """rj45 is cabled to rj45 only.
-
-    A NIC's cage is known by the NIC's name and speed in the catalogue; a switch's management port is rj45.
-    """
-    types = cages.select("device", "cage", pl.col("type") == "rj45").unique()
+    """rj45 is cabled to rj45 only; a switch's management port is rj45."""
+    types = cages.select(b_device="device", b_cage="cage", b_copper=pl.col("type") == "rj45")
     links = view.links.filter(pl.col("a_use").is_in(["nic", "mgmt"]) & pl.col("b_device").is_not_null())
-    links = links.join(
-        types.rename({"device": "b_device", "cage": "b_cage", "type": "b_copper"}),
-        on=["b_device", "b_cage"], how="left", maintain_order="left",
-    )  # fmt: skip
-    links = links.join(_nic_copper(view), on="a_nic", how="left", maintain_order="left")
-    copper_a = pl.when(pl.col("a_use") == "mgmt").then(True).otherwise(pl.col("a_copper"))
-    wrong = links.filter((copper_a != pl.col("b_copper")).fill_null(False))
+    links = links.join(types, on=["b_device", "b_cage"], how="left", maintain_order="left")
+    links = links.join(nic_cages(view).select("a_nic", "nic_cage"), on="a_nic", how="left", maintain_order="left")
+    a_copper = (pl.col("a_use") == "mgmt") | (pl.col("nic_cage") == "rj45")
+    wrong = links.filter((a_copper != pl.col("b_copper")).fill_null(False))
     yield from report(
         "cage-mismatch",
         wrong,
@@ -161,20 +181,30 @@ def copper(view: View, cages: pl.DataFrame) -> Iterator[Finding]:
     )
 
 
-def _nic_copper(view: View) -> pl.DataFrame:
-    """``a_nic, a_copper``; null where the model's NICs of that network and speed are of both kinds."""
-    rows: list[tuple[str, int, bool]] = []
+def nic_cages(view: View) -> pl.DataFrame:
+    """``a_nic, nic_cage, nic_group``: cage type of each NIC, and the place of its group among its server's.
+
+    The r-th NIC of a host on a network is the r-th that its group's share of the server's NICs gives (``nics_on``).
+    """
+    from fabric.population import nics_on
+
+    rows: list[tuple[str, str, int, str, int]] = []
     for group in view.intent.hosts:
         server = view.catalogue.servers.get(group.model)
-        rows += [(group.name, nic.speed_gbps, nic.cage == "rj45") for nic in (server.nics if server else ())]
-    schema: dict[str, Any] = {"group": pl.String, "speed_gbps": pl.UInt32, "a_copper": pl.Boolean}
+        if server is None:
+            continue
+        names = [nic.name for nic in server.nics]
+        for network in view.networks:
+            rails = [nic for nic in nics_on(group, server, network) for _ in range(nic.count)]
+            rows += [(group.name, network, rail, nic.cage, names.index(nic.name)) for rail, nic in enumerate(rails)]
+    schema: dict[str, Any] = {
+        "group": pl.String, "network": pl.String, "rail": pl.UInt16, "nic_cage": pl.String, "nic_group": pl.UInt16,
+    }  # fmt: skip
     kinds = pl.DataFrame(rows, schema=schema, orient="row")
-    kinds = kinds.unique().group_by("group", "speed_gbps").agg(
-        pl.when(pl.len() == 1).then(pl.col("a_copper").first())
-    )  # fmt: skip
-    nics = view.nics.select(pl.col("id").alias("a_nic"), pl.col("host").alias("id"), "speed_gbps")
-    nics = nics.join(view.hosts.select("id", "group"), on="id", how="left")
-    return nics.join(kinds, on=["group", "speed_gbps"], how="left").select("a_nic", "a_copper")
+    nics = view.nics.select(a_nic="id", id="host", network="network", rail="rail")
+    nics = nics.join(view.hosts.select("id", "group"), on="id", how="left", maintain_order="left")
+    nics = nics.join(kinds, on=["group", "network", "rail"], how="left", maintain_order="left")
+    return nics.select("a_nic", "nic_cage", "nic_group")
 
 
 PARTS = (known, breakout, mixed, overfull, logical, banks, copper)

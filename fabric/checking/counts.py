@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from fabric.checking.view import View
+from fabric.checking.view import View, report
 from fabric.design import NetworkDesign
+from fabric.errors import PlanError
 from fabric.findings import Finding, find
 
 
-def _differ(subject: dict[str, object], designed: int, found: int, where: str) -> Iterator[Finding]:
-    if designed != found:
-        yield find("count-differs", subject, {"designed": designed, where: found})
+def _differ(
+    subject: dict[str, object], wanted: int, found: int, names: tuple[str, str] = ("designed", "tables")
+) -> Iterator[Finding]:
+    if wanted != found:
+        yield find("count-differs", subject, dict(zip(names, (wanted, found), strict=True)))
 
 
 def switches(view: View) -> Iterator[Finding]:
@@ -22,9 +25,9 @@ def switches(view: View) -> Iterator[Finding]:
     for name, network in view.networks.items():
         for tier, designed in network.counts().items():
             subject: dict[str, object] = {"what": "switches", "network": name, "tier": tier}
-            yield from _differ(subject, designed, found.pop(f"{name}/{tier}", 0), "tables")
+            yield from _differ(subject, designed, found.pop(f"{name}/{tier}", 0))
     for key, number in sorted(found.items()):
-        yield from _differ({"what": "switches", "network": key}, 0, number, "tables")
+        yield from _differ({"what": "switches", "network": key}, 0, number)
 
 
 def hosts(view: View) -> Iterator[Finding]:
@@ -33,15 +36,13 @@ def hosts(view: View) -> Iterator[Finding]:
     found = {(group, spare): number for group, spare, number in rows.iter_rows()}
     spares = dict.fromkeys(_spare_groups(view), 0)
     for group in view.intent.hosts:
-        yield from _differ(
-            {"what": "hosts", "group": group.name}, group.count, found.get((group.name, False), 0), "tables"
-        )
+        yield from _differ({"what": "hosts", "group": group.name}, group.count, found.get((group.name, False), 0))
     for groups, designed in spares_designed(view).items():
         total = sum(found.get((name, True), 0) for name in groups)
-        yield from _differ({"what": "spares", "group": ",".join(groups)}, designed, total, "tables")
+        yield from _differ({"what": "spares", "group": ",".join(groups)}, designed, total)
         spares = {name: 0 for name in spares if name not in groups}
     for name in spares:
-        yield from _differ({"what": "spares", "group": name}, 0, found[name, True], "tables")
+        yield from _differ({"what": "spares", "group": name}, 0, found[name, True])
 
 
 def _spare_groups(view: View) -> list[str]:
@@ -49,7 +50,7 @@ def _spare_groups(view: View) -> list[str]:
 
 
 def spares_designed(view: View) -> dict[tuple[str, ...], int]:
-    """Spares by the groups that share them: segments × spares a segment, on the network where they have their places."""
+    """Spares by the groups that share them: segments × spares a segment, on the network where they have places."""
     return {
         kind.groups: kind.segments * kind.spares_per_segment
         for network in view.networks.values()
@@ -81,11 +82,11 @@ def links(view: View) -> Iterator[Finding]:
     for name, network in view.networks.items():
         for tier, designed in links_designed(network).items():
             subject: dict[str, object] = {"what": "links", "network": name, "tier": tier}
-            yield from _differ(subject, designed, found.get((name, tier), 0), "tables")
+            yield from _differ(subject, designed, found.get((name, tier), 0))
 
 
 def cables(view: View) -> Iterator[Finding]:
-    """Every cable carries links, as many as it says, and their speeds add up to its own."""
+    """Every cable carries links, as many as it says, and their speeds add up to its own; the files list every cable."""
     carried = view.links.group_by(pl.col("cable").alias("id")).agg(
         pl.len().alias("carried"), pl.col("speed_gbps").sum().alias("sum")
     )
@@ -93,14 +94,43 @@ def cables(view: View) -> Iterator[Finding]:
         pl.col("carried", "sum").fill_null(0)
     )
     wrong = both.filter((pl.col("carried") != pl.col("links")) | (pl.col("sum") != pl.col("speed_gbps")))
-    for row in wrong.head(20).iter_rows(named=True):
-        evidence = {
-            "links": row["links"],
-            "tables": row["carried"],
-            "speed_gbps": row["speed_gbps"],
-            "speed_sum": row["sum"],
-        }
-        yield find("count-differs", {"what": "cable", "cable": row["id"]}, evidence)
+    yield from report(
+        "count-differs",
+        wrong,
+        lambda row: {"what": "cable", "cable": row["id"]},
+        lambda row: {"cable": [row["links"], row["speed_gbps"]], "links": [row["carried"], row["sum"]]},
+    )
+    if not wrong.height and _listed(view):
+        yield from _files(view)
+
+
+def _listed(view: View) -> bool:
+    """The lists can be made: media are chosen and the tables are whole."""
+    if view.cables.height == 0 or view.fabric.cables["part"].null_count():
+        return False
+    try:
+        view.fabric.validate()
+    except PlanError:
+        return False  # told by the checks of the tables
+    return True
+
+
+def _files(view: View) -> Iterator[Finding]:
+    """Cables by network and tier are those of the table in the cable list, the link list and the bill of materials."""
+    # The lists are written by half of the package, which who checks tables alone need not load.
+    from fabric.exports.counts import counts, ordered
+
+    found = counts(view.plan)
+    table = found.pop("table")
+    for file, listed in found.items():
+        for network, tier in sorted(table.keys() | listed.keys()):
+            subject: dict[str, object] = {"what": "cables", "file": file, "network": network, "tier": tier}
+            yield from _differ(
+                subject, table.get((network, tier), 0), listed.get((network, tier), 0), ("tables", "file")
+            )
+    for network, quantity in ordered(view.plan).items():
+        total = sum(number for (name, _), number in table.items() if name == network)
+        yield from _differ({"what": "cables", "file": "bom", "network": network}, total, quantity, ("tables", "file"))
 
 
 CHECKS = (switches, hosts, links, cables)

@@ -11,7 +11,7 @@ from fabric.findings import Finding, find
 
 
 def _loose_ports(view: View) -> pl.DataFrame:
-    """``host, network, rail, ports, group, role``: NIC ports that have no link, by NIC; ports a table lacks count too."""
+    """NICs with ports that have no link: ``host, network, rail, ports, linked, group, role, name``."""
     nics = view.nics.select(pl.col("id").alias("nic"), "host", "network", "rail", "ports")
     links = view.fabric.links.select("a_port").join(
         view.ports.select(pl.col("id").alias("a_port"), "nic"), on="a_port", how="inner"
@@ -38,15 +38,13 @@ def _count(row: Row) -> dict[str, object]:
 
 
 def rails(view: View) -> Iterator[Finding]:
-    """Every NIC port of a host that has places of its own on a planned network has a link (oob is told apart)."""
-    loose = _loose_ports(view).filter(~_is_service(view), pl.col("network") != "oob")
-    yield from report("host-off-rail", loose, _nic, _count)
+    """Every NIC port on a planned network has a link: of hosts with places of their own, and of services.
 
-
-def services(view: View) -> Iterator[Finding]:
-    """Every NIC port of a service host has a link."""
-    loose = _loose_ports(view).filter(_is_service(view), pl.col("network") != "oob")
-    yield from report("service-unattached", loose, _nic, _count)
+    The out-of-band network is told apart.
+    """
+    loose = _loose_ports(view).filter(pl.col("network") != "oob")
+    yield from report("host-off-rail", loose.filter(~_is_service(view)), _nic, _count)
+    yield from report("service-unattached", loose.filter(_is_service(view)), _nic, _count)
 
 
 def nics(view: View) -> Iterator[Finding]:
@@ -88,4 +86,4 @@ def oob(view: View) -> Iterator[Finding]:
     )
 
 
-CHECKS = (rails, services, nics, oob)
+CHECKS = (rails, nics, oob)

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from fabric.catalogue import Mode
+from fabric.checking.cages import model_cages, nic_cages
 from fabric.checking.view import Row, View, any_of, differ, report
 from fabric.findings import Finding
+from fabric.lanes import joined, nic_lanes, switch_lanes
 
 MUST_LINK = ("up", "interswitch", "external")
 
@@ -48,7 +51,9 @@ def linked(view: View) -> Iterator[Finding]:
 def _slower(side: str, other: str) -> pl.Expr:
     """A NIC or management port that is slower than the switch port it is plugged into: the switch port runs slower."""
     faster = pl.col(f"{other}_speed_gbps") > pl.col(f"{side}_speed_gbps")
-    return faster & pl.col(f"{side}_use").is_in(["nic", "mgmt"]) & (pl.col("speed_gbps") == pl.col(f"{side}_speed_gbps"))
+    return (
+        faster & pl.col(f"{side}_use").is_in(["nic", "mgmt"]) & (pl.col("speed_gbps") == pl.col(f"{side}_speed_gbps"))
+    )
 
 
 def _speeds(row: Row) -> dict[str, object]:
@@ -91,19 +96,64 @@ def autoneg(view: View) -> Iterator[Finding]:
 
 
 def lanes(view: View) -> Iterator[Finding]:
-    """Speed a lane is one: a.speed·b.lanes = b.speed·a.lanes; wrong speeds are told by ``speed`` alone."""
-    per_lane = pl.col("a_speed_gbps") * pl.col("b_lanes") != pl.col("b_speed_gbps") * pl.col("a_lanes")
-    wrong = view.links.filter(per_lane.fill_null(False) & (pl.col("a_speed_gbps") == pl.col("b_speed_gbps")))
+    """Both ends run at one speed a lane: the lanes are as many, or one end can run on as few as the other.
+
+    A port's lanes are the most that its breakout or NIC gives it; an optic may change the number (``fabric.lanes``).
+    """
+    links = view.links.filter((pl.col("a_lanes") != pl.col("b_lanes")).fill_null(False))
+    kinds = _kinds_of_ends(view, links)
+    what = ["a_kind", "b_kind", "a_lanes", "b_lanes", "speed_gbps"]
+    alike = kinds.select(what).unique(maintain_order=True)
+    fits = [_join(view, row) for row in alike.iter_rows(named=True)]
+    kinds = kinds.join(alike.with_columns(fits=pl.Series(fits, dtype=pl.Boolean)), on=what, nulls_equal=True)
     yield from report(
         "lane-speed-mismatch",
-        wrong,
+        kinds.filter(~pl.col("fits")).sort("id"),
         view.ends,
-        lambda row: {
-            "speed_gbps": row["speed_gbps"],
-            "a_lanes": row["a_lanes"],
-            "b_lanes": row["b_lanes"],
-        },
+        lambda row: {key: row[key] for key in ("speed_gbps", "a_lanes", "b_lanes")},
     )
+
+
+def _kinds_of_ends(view: View, links: pl.DataFrame) -> pl.DataFrame:
+    """``a_kind``, ``b_kind``: model and cage (a switch) or NIC group (a host) of each end, which set the lanes."""
+    devices = pl.concat([view.hosts.select("id", "model"), view.switches.select("id", "model")])
+    cages = model_cages(view).select("model", "cage", "type")
+    links = links.join(nic_cages(view), on="a_nic", how="left", maintain_order="left")
+    for side in "ab":
+        of_side = devices.rename({"id": f"{side}_device", "model": f"{side}_model"})
+        links = links.join(of_side, on=f"{side}_device", how="left", maintain_order="left")
+        links = links.join(
+            cages.rename({"model": f"{side}_model", "cage": f"{side}_cage", "type": f"{side}_type"}),
+            on=[f"{side}_model", f"{side}_cage"], how="left", maintain_order="left",
+        )  # fmt: skip
+        nic = pl.col("nic_group") if side == "a" else pl.lit(None, dtype=pl.UInt16)
+        kind = pl.struct(model=f"{side}_model", type=f"{side}_type", mode=f"{side}_mode", nic=nic)
+        links = links.with_columns(kind.alias(f"{side}_kind"))
+    return links
+
+
+def _join(view: View, row: Row) -> bool:
+    """Whether two kinds of ends can run on lanes of one speed."""
+    a, b = (_runs_on(view, row[f"{side}_kind"], row[f"{side}_lanes"], row["speed_gbps"]) for side in "ab")
+    return joined(a, b, row["speed_gbps"])
+
+
+def _runs_on(view: View, kind: Row, most: int, speed_gbps: int) -> frozenset[int]:
+    """Numbers of lanes that a port can run on: at most those its breakout gives a switch port; all of them for a NIC.
+
+    Empty where the catalogue does not know the port, or it has too few lanes for the speed.
+    """
+    switch, server = view.catalogue.switches.get(kind["model"]), view.catalogue.servers.get(kind["model"])
+    possible: frozenset[int] = frozenset()
+    if server and kind["nic"] is not None:
+        possible = nic_lanes(server.nics[kind["nic"]])
+        return possible if any(n <= most for n in possible) else frozenset()
+    if switch and kind["type"] is None:
+        possible = frozenset({1})  # a management port
+    elif switch:
+        group = next(group for group in switch.cages if group.type == kind["type"])
+        possible = switch_lanes(group, Mode.parse(kind["mode"]), speed_gbps)
+    return frozenset(n for n in possible if n <= most)
 
 
 CHECKS = (used_once, linked, speed, fec, autoneg, lanes)

@@ -129,7 +129,7 @@ def segments(view: View) -> Iterator[Finding]:
 
 
 def groups(view: View) -> Iterator[Finding]:
-    """Leaf and spine share a pod; a core's group is the index of the spines below it, one leaf position with rail-only."""
+    """Leaf and spine share a pod; a core's group is the index of the spines below it."""
     links = view.between
     leaf_spine = (pl.col("a_tier") == "leaf") & (pl.col("b_tier") == "spine")
     spine_core = (pl.col("a_tier") == "spine") & (pl.col("b_tier") == "core")

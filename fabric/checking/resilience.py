@@ -1,4 +1,4 @@
-"""Where one failure cuts somebody off: hosts with one leaf, tiers of one switch. What failures cost is in ``failures``."""
+"""Where one failure cuts somebody off: hosts with one leaf, tiers of one switch (``failures`` has the costs)."""
 
 from __future__ import annotations
 

@@ -74,9 +74,9 @@ class View:
 
     @cached_property
     def links(self) -> pl.DataFrame:
-        """Links with what the ports at both ends say of themselves, as ``a_…`` and ``b_…`` (``a_on``: the port's device)."""
+        """Links with what the ports at both ends say, as ``a_…`` and ``b_…`` (``a_on``: the port's device)."""
         links = _plain(self.fabric.links, "network", "tier")
-        sides = [self._ports_at(links[f"{side}_port"]).rename(lambda name, side=side: f"{side}_{name}") for side in "ab"]
+        sides = [self._ports_at(links[f"{side}_port"]).select(pl.all().name.prefix(f"{side}_")) for side in "ab"]
         return pl.concat([links, *sides], how="horizontal")
 
     def _ports_at(self, port: pl.Series) -> pl.DataFrame:
