@@ -16,7 +16,7 @@ from typing import Literal
 State = Literal["ok", "missing", "optional"]
 
 LEAST_PYTHON = (3, 11)
-PROGRAMS = (("dot", "graphviz", "draws cabling/topology.dot; tests read it back with it"),)
+PROGRAMS = (("dot", "graphviz", "draws cabling/topology.dot"),)
 """Optional programs of the system: command, Debian package, what for."""
 
 

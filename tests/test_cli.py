@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import ROOT
+from conftest import ROOT, need
 
 from fabric.exports import DIALECTS
 from railwright import reference
@@ -139,6 +139,16 @@ def test_export_to_stdout_is_the_same(folder: Path, capfdbinary: pytest.CaptureF
     assert main(["export", "plan", "--to", "links"]) == 0
     assert main(["export", "plan", "--to", "links", "-o", "links.csv"]) == 0
     assert capfdbinary.readouterr().out == (folder / "links.csv").read_bytes()
+
+
+@pytest.mark.parts
+def test_graphviz_reads_the_topology(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = subprocess.run(
+        [need("graphviz"), "-e", "plan/cabling/topology.dot"], capture_output=True, text=True, check=True
+    )
+    assert main(["export", "plan", "--to", "links"]) == 0
+    links = [line for line in capsys.readouterr().out.splitlines()[1:] if ",external," not in line]
+    assert (int(done.stdout.split()[0]), done.stderr) == (len(links), "")
 
 
 def test_list_names_every_dialect(capsys: pytest.CaptureFixture[str]) -> None:
