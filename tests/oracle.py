@@ -572,7 +572,7 @@ class Shape:
         count, speed = self.net.external
         needs = (
             Need(hosts, kind.speed, hosts, rj45=kind.rj45, hosts=True, ends=self.host_ends(kind)),
-            Need(free, kind.speed, 0, rj45=kind.rj45),
+            Need(free, kind.speed, 0, rj45=kind.rj45, ends=self.host_ends(kind)),
             Need(side.uplinks, self.v, occupied, ends=self.ends),
             Need(count, speed, count),
         )
@@ -904,7 +904,7 @@ def solve(intent: Any, catalogue: Any) -> dict[str, Found] | None:
 def grown(fleet: Fleet, net: Net, found: Found, groups: list[list[str]]) -> Fleet:
     """The fleet with what this network adds. Spares of a class count for its first group."""
     installed = dict(fleet.spares)
-    for kind, names, segments in zip(net.kinds, groups, found.letters["G"], strict=True):
+    for kind, names, segments in zip(net.kinds, groups, found.letters["G"], strict=False):  # one, with a single tier
         if kind.spares:
             installed[names[0]] = kind.spares * segments
     letters = found.letters
@@ -929,7 +929,9 @@ def pose(intent: Any, catalogue: Any, name: str, fleet: Fleet) -> tuple[Net, lis
     planes = asked.planes if asked.planes != "auto" else math.gcd(*(kind.ports for kind in classes))
     net = Net(
         kinds=tuple(classes),
-        **{tier: candidates(asked, catalogue, tier, models) for tier in ("leaf", "spine", "core")},
+        leaf=candidates(asked, catalogue, "leaf", models),
+        spine=candidates(asked, catalogue, "spine", models),
+        core=candidates(asked, catalogue, "core", models),
         tiers=given(asked.tiers),
         planes=planes,
         join=asked.planes_join,

@@ -179,7 +179,7 @@ def network_intent(rng: Random, network: str, rails: list[int], ports: list[int]
     if values.get("layout") in ("auto", "rail-optimized", "rail-only") and len(set(rails)) == 1:
         values |= maybe(rng, 0.25, {"rails_per_leaf": rng.randint(1, rails[0])})
     if set(ports) == {2}:
-        joins = {1: ("never",), 2: ("never", "spine")}.get(tiers, ("never", "spine", "core"))
+        joins = ("never", "spine", "core")[: tiers if isinstance(tiers, int) else 3]
         values |= maybe(rng, 0.5, {"planes": rng.choice((1, 2))})
         values |= maybe(rng, 0.6, {"planes_join": rng.choice(joins)})
     return values | bandwidth_fields(rng, network, tiers) | growth_fields(rng, tiers, switches)
