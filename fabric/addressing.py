@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from fabric.addressing_places import Ints
-from fabric.addressing_pools import Blocks, blocks
+from fabric.addressing_pools import Blocks, blocks, host_shift
+from fabric.addressing_shares import HOST_NETWORKS, part
 from fabric.addressing_text import ipv4_text, ipv6_text
 from fabric.errors import InputError, Problem
 from fabric.intent.addressing import POOLS, Addressing
@@ -61,6 +62,16 @@ def addresses(plan: Plan) -> Addresses:
         found = plan.__dict__[_CACHE] = _addresses(plan)
     assert isinstance(found, Addresses)
     return found
+
+
+def network_subnet(plan: Plan, network: str) -> tuple[str, str]:
+    """IPv4 and IPv6 subnet of all host ports of a network: every rail, plane and segment there is room for."""
+    hosts = plan.intent.addressing.hosts
+    four = ipaddress.IPv4Network(hosts.ipv4)
+    begin, size = part(four.num_addresses, HOST_NETWORKS[network])
+    shift = host_shift(hosts.ipv4, hosts.ipv6)
+    summary = _summaries(hosts.ipv4, hosts.ipv6, np.array([begin]), np.array([size]), shift, spread=True)
+    return str(summary["subnet_ipv4"][0]), str(summary["subnet_ipv6"][0])
 
 
 def _addresses(plan: Plan) -> Addresses:

@@ -123,6 +123,11 @@ def _bits(pool: str) -> int:
     return net.max_prefixlen - net.prefixlen
 
 
+def host_shift(ipv4: str, ipv6: str) -> int:
+    """Host bits of an IPv6 subnet: 64, less where the pool has no room for so many subnets."""
+    return max(0, min(SUBNET_BITS, _bits(ipv6) - _bits(ipv4)))
+
+
 def _by_part(found: Sequence[Kind]) -> Iterator[list[Kind]]:
     """Kinds that share a part: the classes of a network's leaves, its spines, its cores."""
     parts: dict[tuple[str, str], list[Kind]] = {}
@@ -258,10 +263,9 @@ def _hosts(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[
             at = _LeafSubnets(kind, begin, rail_size, claim, room(network.planes))
             subnets.append(at.subnets())
             seated.append(_seated(plan, kind, seat[same.index(kind)], at))
-    last = max((int(s.begin.max(initial=0)) for s in subnets), default=0)
-    shift = min(SUBNET_BITS, _bits(pool.ipv6) - bits)
-    problems += _pool_problems("hosts", pool.ipv4, pool.ipv6, claims, last if shift >= 0 else 1 << bits)
-    return _stacked(SeatRows, seated), _stacked(Subnets, subnets), max(shift, 0)
+    last = max((int((s.begin + s.size).max(initial=1)) - 1 for s in subnets), default=0)
+    problems += _pool_problems("hosts", pool.ipv4, pool.ipv6, claims, last)
+    return _stacked(SeatRows, seated), _stacked(Subnets, subnets), host_shift(pool.ipv4, pool.ipv6)
 
 
 def _segment(kind: Kind) -> Ints:
@@ -331,7 +335,6 @@ def _oob(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[Se
     """One subnet a leaf of oob: network, gateway, seats, broadcast."""
     pool = plan.intent.addressing.management
     bits = _bits(pool.ipv4)
-    shift = min(SUBNET_BITS, _bits(pool.ipv6) - bits)
     same = [kind for kind in found if kind.tier == "leaf" and kind.network.network == "oob"]
     seat = [seats(plan, kind) for kind in same]
     strides = [room(s.each * kind.cls.rails_per_leaf + 3) for s, kind in zip(seat, same, strict=True)]
@@ -348,9 +351,9 @@ def _oob(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[Se
         mine, none = begin[leaf - int(kind.device[0])], np.zeros_like(leaf)
         sizes = np.full(len(port), claim.stride, dtype=np.int64)
         seated.append(SeatRows(port, leaf_port, device, leaf, none, none, mine, place, mine, sizes))
-    last = max((int(s.begin.max(initial=0)) for s in subnets), default=0)
-    problems += _pool_problems("management", pool.ipv4, pool.ipv6, claims, last if shift >= 0 else 1 << bits)
-    return _stacked(SeatRows, seated), _stacked(Subnets, subnets), max(shift, 0)
+    last = max((int((s.begin + s.size).max(initial=1)) - 1 for s in subnets), default=0)
+    problems += _pool_problems("management", pool.ipv4, pool.ipv6, claims, last)
+    return _stacked(SeatRows, seated), _stacked(Subnets, subnets), host_shift(pool.ipv4, pool.ipv6)
 
 
 def _stacked(kind: type[Rows], parts: Sequence[Rows]) -> Rows:
