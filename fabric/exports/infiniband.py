@@ -215,7 +215,7 @@ def _blocks(nodes: pl.DataFrame) -> Iterator[str]:
 
 
 def ufm(plan: Plan) -> bytes:
-    """Topology for UFM's NDT plugin (UFM Enterprise user manual, NDT Plugin): start and end device and port, link type."""
+    """Topology for UFM's NDT plugin (UFM Enterprise user manual): both devices and ports, link type."""
     ends = subnets(plan).ends
     once = ends.filter(pl.col("switch") & (~pl.col("peer_switch") | (pl.col("node") < pl.col("peer_node"))))
     host = pl.col("peer_name").str.split(" ")
