@@ -1,6 +1,6 @@
 """What must hold of a plan, as functions in a tuple that yield findings; they never raise, log or mend.
 
-Left to the floor plan and the configs: units and power of racks, power feeds, polarisation.
+Left to the configs: polarisation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from fabric.checking import bandwidth, cables, cages, counts, coverage, ports, rails, resilience, structure, trunks
+from fabric.checking import bandwidth, cables, cages, counts, coverage, floor, ports, rails, resilience, structure, trunks
 from fabric.checking.view import View
 from fabric.findings import CODES, Finding, Severity
 
@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     *trunks.CHECKS,
     *coverage.CHECKS,
     *cables.CHECKS,
+    *floor.CHECKS,
     *counts.CHECKS,
     *bandwidth.CHECKS,
     *resilience.CHECKS,
