@@ -41,9 +41,19 @@ def user_name(user: str) -> str:
 
 
 def placeholders(plan: Plan) -> tuple[str, ...]:
-    """Names that the files of a plan may hold: the pass phrases of each SNMPv3 user, sorted."""
-    users = [user_name(user.name) for user in plan.intent.services.snmp_users]
-    return tuple(sorted({f"SNMP_{user}_{kind}" for user in users for kind in ("AUTH", "PRIV")}))
+    """Names that the files of a plan may hold, sorted: pass phrases of the SNMPv3 users, the key of subnet managers.
+
+    What one file holds, ``named`` says.
+    """
+    users = [user.name for user in plan.intent.services.snmp_users]
+    technologies = {network.technology for network in plan.design.networks.values()}
+    names = {snmp_secret(user, kind) for user in users for kind in ("AUTH", "PRIV") if technologies != {"infiniband"}}
+    return tuple(sorted(names | ({"SM_KEY"} if "infiniband" in technologies else set())))
+
+
+def snmp_secret(user: str, kind: str) -> str:
+    """Name of the placeholder of an SNMPv3 user's pass phrase; ``kind``: AUTH or PRIV."""
+    return f"SNMP_{user_name(user)}_{kind}"
 
 
 def fill(data: bytes, values: Mapping[str, str], where: str = "") -> bytes:

@@ -8,11 +8,9 @@ plan's, as in ``cables.csv``. Where nothing is known, simulated GUIDs stand in: 
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fabric.errors import InputError, Problem
+from fabric.guids import adapter_guids, switch_guids
 from fabric.validation import suggest
 
 if TYPE_CHECKING:
@@ -168,52 +167,47 @@ def _ports(plan: Plan) -> dict[Place, int]:
     return found
 
 
-SIMULATED = 0x02
-"""First byte of simulated GUIDs: locally administered, which no delivered device has."""
-
-
-@cache
-def simulated_guid(device: str, port: str = "") -> int:
-    """A GUID made of the names: the same for the same place in every plan, 56 bits of SHA-256 after byte 02."""
-    digest = hashlib.sha256(f"{device}\0{port}".encode()).digest()
-    return SIMULATED << 56 | int.from_bytes(digest[:7], "big")
-
-
 def guids(plan: Plan, inventory: Inventory | None = None) -> pl.DataFrame:
-    """GUIDs of everything on InfiniBand: ``device, port, guid, simulated`` (UInt32, UInt32, UInt64, Boolean).
+    """GUIDs of everything on InfiniBand: ``device, nic, port, node, guid, simulated``.
 
-    One row a host port (port GUID) and one a switch (port null: node GUID), in the order of device and port ids.
+    Device, NIC and port are ids (the last two null for a switch), ``node`` and ``guid`` (UInt64) the GUIDs of the
+    adapter and of its port, for a switch the same.
+    One row a host port, then one a switch, in the order of ids. What the inventory does not know is simulated
+    (``fabric.guids``); an adapter whose first port is known has that port's GUID, as ConnectX adapters do.
     """
-    known = {} if inventory is None else inventory.guid
-    rows = [
-        (device, port, known.get((name, interface), None), name, interface)
-        for device, port, name, interface in _infiniband(plan)
-    ]
-    made = [
-        (device, port, guid if guid is not None else simulated_guid(name, interface), guid is None)
-        for device, port, guid, name, interface in rows
-    ]
-    schema = {"device": pl.UInt32, "port": pl.UInt32, "guid": pl.UInt64, "simulated": pl.Boolean}
-    return pl.DataFrame(made, schema=schema, orient="row")
-
-
-def _infiniband(plan: Plan) -> Iterator[tuple[int, int | None, str, str]]:
-    """Device, port, their names: host ports on InfiniBand networks, then switches."""
     fabric = plan.fabric
     on = [name for name, network in plan.design.networks.items() if network.technology == "infiniband"]
-    names = fabric.device_names()
+    known = {} if inventory is None else inventory.guid
+    places = _ports(plan) if known else {}
+    by_port = {places[place]: guid for place, guid in known.items() if place in places}
     ports = fabric.ports.filter(pl.col("nic").is_not_null() & pl.col("network").is_in(on))
-    for device, port, interface in ports.select("device", "id", "name").iter_rows():
-        yield device, port, names[device], interface
-    for device, name in fabric.switches.filter(pl.col("network").is_in(on)).select("id", "name").iter_rows():
-        yield device, None, name, ""
+    ports = ports.select("device", "nic", port="id", simulated_node=adapter_guids(pl.col("nic"))).with_columns(
+        number=pl.int_range(1, pl.len() + 1, dtype=pl.UInt64).over("nic"), given=_given(ports["id"], by_port)
+    )
+    ports = ports.with_columns(
+        node=pl.coalesce(pl.col("given").first().over("nic"), "simulated_node"),
+        guid=pl.coalesce("given", pl.col("simulated_node") + pl.col("number")),
+    )
+    switches = fabric.switches.filter(pl.col("network").is_in(on))
+    own = [known.get((str(name), "")) for name in switches["name"]]
+    nodes = switches.select(
+        device="id", nic=pl.lit(None, pl.UInt32), port=pl.lit(None, pl.UInt32), given=pl.Series(own, dtype=pl.UInt64),
+        node=pl.coalesce(pl.Series(own, dtype=pl.UInt64), switch_guids(pl.col("id"))),
+    ).with_columns(guid="node")  # fmt: skip
+    columns = ("device", "nic", "port", "node", "guid", pl.col("given").is_null().alias("simulated"))
+    return pl.concat([ports.select(columns), nodes.select(columns)])
+
+
+def _given(port: pl.Series, known: Mapping[int, int]) -> pl.Series:
+    return pl.Series([known.get(number) for number in port], dtype=pl.UInt64)
 
 
 def node_name_map(plan: Plan, inventory: Inventory | None = None) -> bytes:
-    """Names by GUID for the InfiniBand tools (``--node-name-map``): ``0x… "leaf-…"``; a NIC is ``host:port``."""
-    names, ports = plan.fabric.device_names(), plan.fabric.ports["name"]
+    """Names by node GUID for the InfiniBand tools (``--node-name-map``): ``0x… "leaf-…"``, ``0x… "host nic"``."""
+    names, nics = plan.fabric.device_names(), plan.fabric.nics["name"]
+    found = guids(plan, inventory).unique("node", keep="first", maintain_order=True)
     lines = [
-        f'0x{guid:016x} "{names[device]}{"" if port is None else f":{ports[port]}"}"\n'
-        for device, port, guid, _ in guids(plan, inventory).iter_rows()
+        f'0x{node:016x} "{names[device]}{"" if nic is None else f" {nics[nic]}"}"\n'
+        for device, nic, node in found.select("device", "nic", "node").iter_rows()
     ]
     return "".join(lines).encode()
