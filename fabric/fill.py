@@ -41,14 +41,18 @@ def user_name(user: str) -> str:
 
 
 def placeholders(plan: Plan) -> tuple[str, ...]:
-    """Names that the files of a plan may hold, sorted: pass phrases of the SNMPv3 users, the key of subnet managers.
+    """Names that the files of a plan may hold, sorted.
+
+    Pass phrases of the SNMPv3 users, the key of the subnet managers, the host name of the web server for provisioning.
 
     What one file holds, ``named`` says.
     """
     users = [user.name for user in plan.intent.services.snmp_users]
     technologies = {network.technology for network in plan.design.networks.values()}
     names = {snmp_secret(user, kind) for user in users for kind in ("AUTH", "PRIV") if technologies != {"infiniband"}}
-    return tuple(sorted(names | ({"SM_KEY"} if "infiniband" in technologies else set())))
+    names |= {"SM_KEY"} if "infiniband" in technologies else set()
+    provisioned = {network.nos for network in plan.design.networks.values()} & {"sonic", "cumulus", "eos"}
+    return tuple(sorted(names | ({"ZTP_SERVER"} if provisioned else set())))
 
 
 def snmp_secret(user: str, kind: str) -> str:

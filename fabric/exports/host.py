@@ -68,14 +68,25 @@ def configs(plan: Plan, inventory: Inventory | None = None) -> Iterator[tuple[st
     """
     rows = _rows(plan)
     _refuse_names(rows)
+    yield from _filled(plan, rows, {} if inventory is None else inventory.macs(plan))
+
+
+def _filled(plan: Plan, rows: pl.DataFrame, macs: Mapping[int, str]) -> Iterator[tuple[str, bytes]]:
     made = _Templates(plan)
     names = plan.fabric.hosts["name"]
     models = plan.fabric.hosts["group"].cast(pl.String)
-    macs = {} if inventory is None else inventory.macs(plan)
     for device, of in groupby(rows.iter_rows(), key=lambda row: int(row[0])):
         ports = list(of)
         template = made.of(models[device], tuple(row[1:6] for row in ports))
         yield from template.fill(names[device], ports, macs)
+
+
+def samples(plan: Plan) -> Iterator[tuple[str, bytes]]:
+    """The files of the first host of each group: what checks read."""
+    rows = _rows(plan)
+    groups = plan.fabric.hosts.select(device="id", group="group")
+    firsts = rows.select("device").unique().join(groups, on="device").sort("device").unique("group", keep="first")
+    yield from _filled(plan, rows.filter(pl.col("device").is_in(firsts["device"].implode())), {})
 
 
 def _rows(plan: Plan) -> pl.DataFrame:
@@ -90,7 +101,7 @@ def _rows(plan: Plan) -> pl.DataFrame:
     ports = ports.join(links, on="port", how="left", maintain_order="left")
     given = addresses(plan).host_ports.select("port", *_FILLED)
     ports = ports.join(given, on="port", how="left", maintain_order="left").join(
-        _rdma(plan), on=["group", "interface"], how="left", maintain_order="left"
+        rdma_devices(plan), on=["group", "interface"], how="left", maintain_order="left"
     )
     return ports.sort("device", "port").select(
         "device", "interface", "network", "nic_rail", "rdma", addressed=pl.col("ipv4").is_not_null(), port="port",
@@ -98,7 +109,7 @@ def _rows(plan: Plan) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _rdma(plan: Plan) -> pl.DataFrame:
+def rdma_devices(plan: Plan) -> pl.DataFrame:
     """``group, interface, rdma``: RDMA devices, where the catalogue names them."""
     rows = []
     for group in plan.intent.hosts:
