@@ -20,6 +20,10 @@ PROGRAMS = (("dot", "graphviz", "draws cabling/topology.dot"),)
 """Optional programs of the system: command, Debian package, what for."""
 
 
+MEMORY = "a plan of 131,072 GPUs takes about 1 GiB, one of 1,048,576 about 6 GiB"
+"""Measured by benchmarks/plan.py."""
+
+
 @dataclass(frozen=True)
 class Remark:
     """One thing examined: its state, what was found, and the command that mends it (empty: nothing to do)."""
@@ -70,7 +74,7 @@ def _cores() -> Remark:
 def _memory() -> Remark:
     """Memory that this process may take, GiB."""
     gib = available_memory() / 2**30
-    return Remark("memory", "ok", f"{gib:.1f} GiB available")
+    return Remark("memory", "ok", f"{gib:.1f} GiB available; {MEMORY}")
 
 
 def available_memory(proc: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
