@@ -12,6 +12,7 @@ import polars as pl
 
 from fabric import flow
 from fabric.checking.view import View, report
+from fabric.design import NetworkDesign
 from fabric.findings import Finding, find
 
 Flags = npt.NDArray[np.bool_]
@@ -95,6 +96,20 @@ def _over(switches: pl.DataFrame, above: pl.DataFrame, limit: Fraction) -> Itera
     )
 
 
+def planes_meet(design: NetworkDesign) -> bool:
+    """A tier is planned at which planes join."""
+    return (design.planes_join == "spine" and design.tiers > 1) or (design.planes_join == "core" and design.tiers > 2)
+
+
+def unjoined(view: View) -> Iterator[Finding]:
+    """Planes join where the intent says, unless the network ends below."""
+    for name, network in view.networks.items():
+        joins = network.planes_join == "never" or planes_meet(network) or network.interswitch_links
+        if network.planes > 1 and not joins:
+            evidence = {"planes": network.planes, "planes_join": network.planes_join, "tiers": network.tiers}
+            yield find("planes-unjoined", {"network": name}, evidence)
+
+
 def meeting(view: View, network: str) -> flow.Ints:
     """A number by leaf: leaves of one number must reach each other inside the tiers planned.
 
@@ -106,7 +121,7 @@ def meeting(view: View, network: str) -> flow.Ints:
     mine = view.switches.filter(pl.col("network") == network, pl.col("tier") == "leaf")
     alone = design.tiers == 1 and not design.interswitch_links
     keys: list[str] = []
-    if design.planes_join == "never" or alone:
+    if not planes_meet(design) or alone:
         keys.append("plane")
     if design.layout == "rail-only" or alone:
         keys.append("rail")
@@ -190,7 +205,8 @@ class _Bisection:
         limit = [limits[min(kind, len(limits) - 1)] for kind in kinds.tolist()]
         self.promise = np.array([int(d * MBPS / o) for d, o in zip(down.tolist(), limit, strict=True)], dtype=np.int64)
         spine = Fraction(view.asked(network).oversubscription.spine_or(Fraction(1)))
-        self.spine = spine if view.networks[network].tiers > 2 else Fraction(1)
+        # What leaves a leaf is all that can cross the core, also where the core is given more than that.
+        self.spine = max(Fraction(1), spine) if view.networks[network].tiers > 2 else Fraction(1)
         self.pod = rows["pod"].fill_null(0).cast(pl.Int64).to_numpy()
         self.domain = _spine_domains(view, network, rows)
         self.segment = rows["segment"].fill_null(0).cast(pl.Int64).to_numpy()
@@ -272,4 +288,4 @@ class _Bisection:
         return found
 
 
-CHECKS = (leaf_ratio, spine_ratio, reachable, bisection)
+CHECKS = (unjoined, leaf_ratio, spine_ratio, reachable, bisection)

@@ -18,20 +18,21 @@ _CAGE: dict[str, Any] = {
 }  # fmt: skip
 SCHEMA: dict[str, Any] = {
     "model": pl.String, "cage": pl.UInt16, "type": pl.String, "connectors": pl.UInt16,
-    "lanes": pl.UInt16, "breakouts": pl.List(pl.String),
+    "lanes": pl.UInt16, "breakouts": pl.List(pl.String), "part": pl.UInt16,
 }  # fmt: skip
 
 
 def model_cages(view: View) -> pl.DataFrame:
-    """``model, cage, type, connectors, lanes, breakouts``: one row a cage of each switch model in the plan, 1-based."""
+    """One row a cage of each switch model in the plan, 1-based: ``SCHEMA``; ``part``: place of its group of cages."""
     rows: list[dict[str, Any]] = []
     for model in view.switches["model"].unique().sort():
         switch = view.catalogue.switches.get(model)
-        groups = [group for group in switch.cages for _ in range(group.count)] if switch else []
+        parts = enumerate(switch.cages) if switch else ()
+        cages = [(part, group) for part, group in parts for _ in range(group.count)]
         rows += [
             {"model": model, "cage": number, "type": group.type, "connectors": group.connectors,
-             "lanes": group.lanes, "breakouts": list(group.breakouts)}
-            for number, group in enumerate(groups, 1)
+             "lanes": group.lanes, "breakouts": list(group.breakouts), "part": part}
+            for number, (part, group) in enumerate(cages, 1)
         ]  # fmt: skip
     return pl.DataFrame(rows, schema=SCHEMA)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from fabric.checking.view import View, report
-from fabric.design import NetworkDesign
+from fabric.design import ClassDesign, NetworkDesign
 from fabric.errors import PlanError
 from fabric.findings import Finding, find
 
@@ -50,20 +50,25 @@ def _spare_groups(view: View) -> list[str]:
 
 
 def spares_designed(view: View) -> dict[tuple[str, ...], int]:
-    """Spares by the groups that share them: segments × spares a segment, on the network where they have places."""
+    """Spares by the groups that share them, on the network where they have places of their own."""
     return {
-        kind.groups: kind.segments * kind.spares_per_segment
+        kind.groups: spares_of(kind)
         for network in view.networks.values()
         for kind in network.classes
         if kind.spares_per_segment
     }
 
 
+def spares_of(kind: ClassDesign) -> int:
+    """Spares of a class: of each segment that has hosts; a segment planned for growth alone has none."""
+    return -(-kind.hosts // kind.segment_hosts) * kind.spares_per_segment
+
+
 def links_designed(network: NetworkDesign) -> dict[str, int]:
     """Links of each tier by the design: sums over classes of what a host and a leaf have."""
     kinds = network.classes
     leaves = [kind.segments * network.planes * kind.leaves_per_plane for kind in kinds]
-    installed = [kind.hosts + kind.segments * kind.spares_per_segment for kind in kinds]
+    installed = [kind.hosts + spares_of(kind) for kind in kinds]
     endpoints = sum(n * kind.rails * kind.ports_per_nic for n, kind in zip(installed, kinds, strict=True))
     return {
         "endpoints": endpoints + network.service_ports,

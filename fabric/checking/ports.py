@@ -48,12 +48,19 @@ def linked(view: View) -> Iterator[Finding]:
     )
 
 
-def _slower(side: str, other: str) -> pl.Expr:
-    """A NIC or management port that is slower than the switch port it is plugged into: the switch port runs slower."""
-    faster = pl.col(f"{other}_speed_gbps") > pl.col(f"{side}_speed_gbps")
-    return (
-        faster & pl.col(f"{side}_use").is_in(["nic", "mgmt"]) & (pl.col("speed_gbps") == pl.col(f"{side}_speed_gbps"))
+def _reduced(view: View, links: pl.DataFrame) -> pl.DataFrame:
+    """Links at the lower speed of their ends, where that may be: a NIC slower than its port, or a service of any speed.
+
+    A service takes what ports are left; management ports negotiate.
+    """
+    residents = view.residents.select("network", "group", resident=True)
+    links = links.join(
+        view.hosts.select(a_device="id", group="group"), on="a_device", how="left", maintain_order="left"
     )
+    links = links.join(residents, on=["network", "group"], how="left", maintain_order="left")
+    lower = pl.col("speed_gbps") == pl.min_horizontal("a_speed_gbps", "b_speed_gbps")
+    slower = pl.col("a_speed_gbps") <= pl.col("b_speed_gbps")
+    return links.filter(lower & pl.col("a_use").is_in(["nic", "mgmt"]) & (slower | pl.col("resident").is_null()))
 
 
 def _speeds(row: Row) -> dict[str, object]:
@@ -61,11 +68,13 @@ def _speeds(row: Row) -> dict[str, object]:
 
 
 def speed(view: View) -> Iterator[Finding]:
-    """The link and both ports have one speed; only a NIC may be slower than its switch port, and is told as such."""
+    """The link and both ports have one speed, except where one end may run slower; that is told as such."""
     differing = any_of([pl.col("a_speed_gbps") != pl.col("speed_gbps"), differ("b_speed_gbps", "speed_gbps")])
-    links = view.links.filter(differing).with_columns(slower=_slower("a", "b").fill_null(False))
-    yield from report("speed-mismatch", links.filter(~pl.col("slower")), view.ends, _speeds)
-    reduced = links.filter(pl.col("slower") & (pl.col("network") != "oob"))
+    links = view.links.filter(differing)
+    reduced = _reduced(view, links)
+    wrong = links.join(reduced.select("id"), on="id", how="anti", maintain_order="left")
+    yield from report("speed-mismatch", wrong, view.ends, _speeds)
+    reduced = reduced.filter(pl.col("network") != "oob")
     kinds = reduced.group_by("network", "a_speed_gbps", "b_speed_gbps", maintain_order=True).agg(
         pl.len(), pl.col("a_device", "b_device").first()
     )
@@ -99,8 +108,10 @@ def lanes(view: View) -> Iterator[Finding]:
     """Both ends run at one speed a lane: the lanes are as many, or one end can run on as few as the other.
 
     A port's lanes are the most that its breakout or NIC gives it; an optic may change the number (``fabric.lanes``).
+    Ends of two speeds are told by ``speed``.
     """
-    links = view.links.filter((pl.col("a_lanes") != pl.col("b_lanes")).fill_null(False))
+    same = pl.col("a_speed_gbps") == pl.col("b_speed_gbps")
+    links = view.links.filter(((pl.col("a_lanes") != pl.col("b_lanes")) & same).fill_null(False))
     kinds = _kinds_of_ends(view, links)
     what = ["a_kind", "b_kind", "a_lanes", "b_lanes", "speed_gbps"]
     alike = kinds.select(what).unique(maintain_order=True)
@@ -117,17 +128,17 @@ def lanes(view: View) -> Iterator[Finding]:
 def _kinds_of_ends(view: View, links: pl.DataFrame) -> pl.DataFrame:
     """``a_kind``, ``b_kind``: model and cage (a switch) or NIC group (a host) of each end, which set the lanes."""
     devices = pl.concat([view.hosts.select("id", "model"), view.switches.select("id", "model")])
-    cages = model_cages(view).select("model", "cage", "type")
+    cages = model_cages(view).select("model", "cage", "part")
     links = links.join(nic_cages(view), on="a_nic", how="left", maintain_order="left")
     for side in "ab":
         of_side = devices.rename({"id": f"{side}_device", "model": f"{side}_model"})
         links = links.join(of_side, on=f"{side}_device", how="left", maintain_order="left")
         links = links.join(
-            cages.rename({"model": f"{side}_model", "cage": f"{side}_cage", "type": f"{side}_type"}),
+            cages.rename({"model": f"{side}_model", "cage": f"{side}_cage", "part": f"{side}_part"}),
             on=[f"{side}_model", f"{side}_cage"], how="left", maintain_order="left",
         )  # fmt: skip
         nic = pl.col("nic_group") if side == "a" else pl.lit(None, dtype=pl.UInt16)
-        kind = pl.struct(model=f"{side}_model", type=f"{side}_type", mode=f"{side}_mode", nic=nic)
+        kind = pl.struct(model=f"{side}_model", part=f"{side}_part", mode=f"{side}_mode", nic=nic)
         links = links.with_columns(kind.alias(f"{side}_kind"))
     return links
 
@@ -148,11 +159,10 @@ def _runs_on(view: View, kind: Row, most: int, speed_gbps: int) -> frozenset[int
     if server and kind["nic"] is not None:
         possible = nic_lanes(server.nics[kind["nic"]])
         return possible if any(n <= most for n in possible) else frozenset()
-    if switch and kind["type"] is None:
+    if switch and kind["part"] is None:
         possible = frozenset({1})  # a management port
     elif switch:
-        group = next(group for group in switch.cages if group.type == kind["type"])
-        possible = switch_lanes(group, Mode.parse(kind["mode"]), speed_gbps)
+        possible = switch_lanes(switch.cages[kind["part"]], Mode.parse(kind["mode"]), speed_gbps)
     return frozenset(n for n in possible if n <= most)
 
 
