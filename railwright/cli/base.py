@@ -155,8 +155,8 @@ def warn(findings: Sequence[Finding], most: int = 10) -> None:
     told = [finding for finding in findings if finding.severity != "info"][:most]
     for finding in told:
         click.echo(f"railwright: {finding}", err=True)
-    if len(findings) > len(told):
-        click.echo(f"railwright: {counted(len(findings) - len(told), 'finding')} more in checks.jsonl", err=True)
+    if rest := len(findings) - len(told):
+        click.echo(f"railwright: {counted(rest, 'more finding' if told else 'finding')} in checks.jsonl", err=True)
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
