@@ -21,12 +21,18 @@ def one_of_each(m: Model) -> None:
 
 
 def cages_suffice(m: Model) -> None:
-    """Banks in use ≤ banks of the chosen model, for each cage group; Σ ports of cages in use ≤ max_logical_ports."""
+    """Banks in use ≤ banks of the chosen model, for each cage group; Σ ports of cages in use ≤ max_logical_ports.
+
+    A last short bank counts as a bank.
+    """
     for kind in m.kinds:
         for i, model in enumerate(kind.models):
             for g, group in enumerate(model.cages):
-                used = sum(banks for j, h, _, banks in kind.banks if (j, h) == (i, g))
-                m.cp.add(used <= (group.count // bank_size(model, group, kind.needs)) * kind.chosen[i])
+                size = bank_size(model, group, kind.needs)
+                own = [(pattern, banks) for j, h, pattern, banks in kind.banks if (j, h) == (i, g)]
+                m.cp.add(sum(banks for _, banks in own) <= -(-group.count // size) * kind.chosen[i])
+                if short := group.count % size:
+                    m.cp.add(sum(banks for pattern, banks in own if len(pattern) > short) <= group.count // size)
             if model.max_logical_ports is not None:
                 logical = sum(sum(s.mode.ports for s in p) * banks for j, _, p, banks in kind.banks if j == i)
                 m.cp.add(logical <= model.max_logical_ports)
@@ -146,19 +152,43 @@ def spine_ports(m: Model) -> None:
     if m.spine is None:
         return
     high = max(max(mo.bandwidth_gbps for mo in m.spine.models) // min(m.v, default=1), 1)
+    down = _spine_down(m, [c.max_m for c in m.classes], "room", high)
+    m.spine_down = down
+    _fit(m, m.spine, "down", down, dict(m.v))
+    if m.demand.max_segments and m.tiers == 2:
+        _filled(m, m.spine, _spine_down(m, [c.m for c in m.classes], "now", high), m.v)
+    _fit(m, m.spine, "up" if m.tiers == 3 else "reserve", m.w, dict(m.y))
+    spine_bandwidth(m, down)
+
+
+def _spine_down(m: Model, segments: list[Var], name: str, high: int) -> Var:
+    """Σ_c segments·K·t (·P where planes join at the spine)."""
     trunks = []
-    for c in m.classes:
-        links = m.cp.new_int_var(0, high, f"mt.{c.kind.name}")
-        m.cp.add_multiplication_equality(links, c.max_m, c.t)
+    for c, count in zip(m.classes, segments, strict=True):
+        links = m.cp.new_int_var(0, high, f"mt.{name}.{c.kind.name}")
+        m.cp.add_multiplication_equality(links, count, c.t)
         trunks.append(links)
-    down = m.cp.new_int_var(0, high, "down")
+    down = m.cp.new_int_var(0, high, f"down.{name}")
     for choice in m.choices:
         share = [_positions(m, c, choice) * _planes_at(m, "spine") for c in m.classes]
         m.cp.add(down == sum(k * links for k, links in zip(share, trunks, strict=True))).only_enforce_if(choice.chosen)
-    m.spine_down = down
-    _fit(m, m.spine, "down", down, dict(m.v))
-    _fit(m, m.spine, "up" if m.tiers == 3 else "reserve", m.w, dict(m.y))
-    spine_bandwidth(m, down)
+    return down
+
+
+def _filled(m: Model, kind: Kind, down: Expr, speeds: dict[int, Var]) -> None:
+    """Of the cages for ``down``, those filled now: no more than there are, with room for the ports linked now."""
+    ports: dict[int, list[Expr]] = {speed: [] for speed in speeds}
+    for place, (_, _, pattern, banks) in enumerate(kind.banks):
+        for n, slot in enumerate(pattern):
+            if slot.need.use == "down":
+                filled = m.cp.new_int_var(
+                    0, max(model.cage_count for model in kind.models), f"filled.{kind.name}.{place}.{n}"
+                )
+                m.cp.add(filled <= banks)
+                kind.filled[place, n] = filled
+                ports[slot.mode.speed_gbps].append(filled * slot.mode.ports)
+    for speed, chosen in speeds.items():
+        m.cp.add(sum(ports[speed]) >= down).only_enforce_if(chosen)
 
 
 def spine_bandwidth(m: Model, down: Var) -> None:
@@ -183,6 +213,10 @@ def core_ports(m: Model) -> None:
     m.cp.add_multiplication_equality(down, pods, m.e)
     m.core_down = down * _planes_at(m, "core")
     _fit(m, m.core, "down", m.core_down, dict(m.y))
+    if m.demand.max_segments:
+        now = m.cp.new_int_var(0, high, "core_down.now")
+        m.cp.add_multiplication_equality(now, m.D, m.e)
+        _filled(m, m.core, now * _planes_at(m, "core"), m.y)
 
 
 def switch_counts(m: Model) -> None:

@@ -153,7 +153,7 @@ class Levels:
         if not most:
             return 0
         one = cp.new_int_var(0, most, f"{name}1.{kind.name}")
-        cp.add(one == kind.total(weight))
+        cp.add(one == kind.occupied(weight))
         total = cp.new_int_var(0, MANY, f"{name}.{kind.name}")
         cp.add_multiplication_equality(total, one, count)
         return total

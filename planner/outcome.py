@@ -130,6 +130,10 @@ def _cages(solved: Solved, kind: Kind, index: int, group: int, model: Switch) ->
     late = [p for p in banks if all(slot.need.use in FROM_THE_END for slot in p)]
     early = [p for p in banks if p not in late]
     total = model.cages[group].count // size
+    if len(banks) > total:  # the short bank at the end is needed: a pattern that fits goes there
+        last = next(p for p in reversed([*early, *late]) if len(p) <= model.cages[group].count % size)
+        (late if last in late else early).remove(last)
+        late, total = [*late, last], total + 1
     places = [*enumerate(early), *zip(range(total - len(late), total), late, strict=True)]
     return [
         CageUse(first + bank * size + n, slot.need.use, str(slot.mode))

@@ -28,10 +28,20 @@ class Kind:
     needs: tuple[Need, ...]
     banks: list[tuple[int, int, Pattern, Var]] = field(default_factory=list)
     """(model, cage group, pattern, number of banks set up so)"""
+    filled: dict[tuple[int, int], Var] = field(default_factory=dict)
+    """Where there is room for growth: cages that carry cables now, by place in ``banks`` and slot in its pattern."""
 
     def total(self, weight: Callable[[Slot], int]) -> Expr:
         """Sum of ``weight`` over the cages in use."""
         return sum((sum(map(weight, pattern)) * banks for _, _, pattern, banks in self.banks), start=0)
+
+    def occupied(self, weight: Callable[[Slot], int]) -> Expr:
+        """Sum of ``weight`` over the cages that carry cables now."""
+        return sum(
+            weight(slot) * self.filled.get((place, n), banks)
+            for place, (_, _, pattern, banks) in enumerate(self.banks)
+            for n, slot in enumerate(pattern)
+        )
 
     def ports(self, use: Use, speed: int) -> Expr:
         """Ports that the cages given to ``use`` at ``speed`` have."""
@@ -45,7 +55,7 @@ class Kind:
             for i, group, pattern, _ in self.banks:
                 if i == index:
                     size = bank_size(model, model.cages[group], self.needs)
-                    banks = model.cages[group].count // size
+                    banks = -(-model.cages[group].count // size)
                     per_group[group] = max(per_group.get(group, 0), banks * sum(map(weight, pattern)))
             found = max(found, sum(per_group.values()))
         return found
@@ -160,6 +170,8 @@ def variables(demand: Demand, tiers: int, *, fewest_hosts: int | None = None) ->
     classes = demand.classes
     if tiers == 1 and demand.single_class is not None:
         classes = (demand.single_class,)
+    if tiers == 1 and len(classes) > 1:
+        cp.add_bool_or([])
     fastest = max(c.speed_gbps for c in classes)
     leaf, spine, core = (demand.candidates[t] for t in ("leaf", "spine", "core"))
     between = tiers > 1 or demand.reserve_leaf or demand.interswitch > 0
@@ -199,17 +211,17 @@ def variables(demand: Demand, tiers: int, *, fewest_hosts: int | None = None) ->
         choices=choices,
         v=v,
         y=y,
-        s=cp.new_int_var(*((demand.min_spines, max(most_up, demand.min_spines)) if tiers > 1 else (0, 0)), "s"),
-        D=cp.new_int_var(1, max(1, pods), "D"),
-        w=cp.new_int_var(1 if above else 0, most_spine if above else 0, "w"),
-        b=cp.new_int_var(1 if tiers == 3 else 0, most_spine if tiers == 3 else 0, "b"),
-        e=cp.new_int_var(1 if tiers == 3 else 0, most_core if tiers == 3 else 0, "e"),
-        i=cp.new_int_var(0, most_up if demand.interswitch > 0 and tiers == 1 else 0, "i"),
+        s=_range(cp, *((demand.min_spines, max(most_up, demand.min_spines)) if tiers > 1 else (0, 0)), "s"),
+        D=_range(cp, 1, max(1, pods), "D"),
+        w=_range(cp, 1 if above else 0, most_spine if above else 0, "w"),
+        b=_range(cp, 1 if tiers == 3 else 0, most_spine if tiers == 3 else 0, "b"),
+        e=_range(cp, 1 if tiers == 3 else 0, most_core if tiers == 3 else 0, "e"),
+        i=_range(cp, 0, most_up if demand.interswitch > 0 and tiers == 1 else 0, "i"),
         spine=None,
         core=None,
         leaf_models=leaf_models,
-        spines=cp.new_int_var(0, most_up * max(1, pods) * sides if tiers > 1 else 0, "spines"),
-        cores=cp.new_int_var(0, most_up * most_spine * sides if tiers == 3 else 0, "cores"),
+        spines=_range(cp, 0, most_up * max(1, pods) * sides if tiers > 1 else 0, "spines"),
+        cores=_range(cp, 0, most_up * most_spine * sides if tiers == 3 else 0, "cores"),
     )
     if tiers > 1:
         model.spine = _kind(
@@ -225,6 +237,13 @@ def variables(demand: Demand, tiers: int, *, fewest_hosts: int | None = None) ->
     if tiers == 3:
         model.core = _kind(cp, "core", core, [Need("down", tuple(y), between=True)])
     return model
+
+
+def _range(cp: cp_model.CpModel, low: int, high: int, name: str) -> Var:
+    """An integer from ``low`` to ``high``; where there is none the model has no solution."""
+    if high < low:
+        cp.add_bool_or([])
+    return cp.new_int_var(low, max(low, high), name)
 
 
 def _class(
@@ -252,7 +271,7 @@ def _class(
     wide = max(c.positions(host) for c in choices) * demand.planes
 
     def var(low: int, high: int, name: str) -> Var:
-        return cp.new_int_var(low, max(low, high), f"{name}.{number}")
+        return _range(cp, low, high, f"{name}.{number}")
 
     fewest = host.hosts if fewest_hosts is None or number else min(fewest_hosts, host.hosts)
     G = var(  # noqa: N806 - the letter of docs/sizing.md
@@ -283,7 +302,7 @@ def _class(
         GS=var(fewest, host.hosts * 2 + high * (demand.service_ports + 1), "GS"),
         u=var(1 if up else 0, up, "u"),
         t=var(1 if tiers > 1 else 0, most_up if tiers > 1 else 0, "t"),
-        m=var(1, min(segments, most_spine) if tiers == 3 else segments, "m"),
+        m=var(1, min(max(segments, growth), most_spine) if tiers == 3 else segments, "m"),
         max_m=var(max(1, growth if tiers == 2 else 1), max(segments, growth), "M"),
         leaves=var(1, segments * wide, "leaves"),
         host_ports=var(0, most, "hosts"),
@@ -302,7 +321,7 @@ def _kind(
     kind = Kind(name, models, chosen, tuple(needs))
     for i, model in enumerate(models):
         for g, group in enumerate(model.cages):
-            banks = group.count // bank_size(model, group, kind.needs)
+            banks = -(-group.count // bank_size(model, group, kind.needs))
             for p, pattern in enumerate(patterns(model, group, kind.needs)):
                 kind.banks.append((i, g, pattern, cp.new_int_var(0, banks, f"{name}.{model.name}.{g}.{p}")))
     return kind
