@@ -1,12 +1,13 @@
 """SONiC's own YANG models as the judge of a ``config_db.json``.
 
 Nothing here knows a table: which module has a table, what its lists and keys are, and which of its fields are lists is
-read from the models (their trees, as yanglint prints them). A configuration becomes XML, where all values are text as in
-CONFIG_DB, and yanglint validates it: types, mandatory leaves, leafrefs, musts and whens.
+read from the models (their trees, as yanglint prints them). A configuration becomes XML, where all values are text as
+in CONFIG_DB, and yanglint validates it: types, mandatory leaves, leafrefs, musts and whens.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,9 @@ LINE = re.compile(r"^(?P<indent>[ |]*)[+x]--(?P<flags>rw|ro|:)?\s*(?P<rest>.+)$"
 NODE = re.compile(r"^(?P<name>[^\s?*!]+)(?P<mark>[?*!]?)(?:\s+\[(?P<keys>[^\]]*)\])?(?:\s+(?P<type>\S.*))?$")
 MODULE = re.compile(r"^module: (\S+)")
 NAMESPACE = re.compile(r'^\s*namespace\s+"?([^";\s]+)', re.M)
-MARKER = "NULL"
+MARK = re.compile(r"^.*Unknown command \"mark-(\d+|end)\".*\n", re.M)
+ERROR = re.compile(r"^(?:libyang\[0\]|YANGLINT\[E\]): (.*?)(?=^libyang\[|^YANGLINT\[|\Z)", re.M | re.S)
+NOTHING = "NULL"
 """Field that CONFIG_DB puts in an entry that has none."""
 
 
@@ -54,7 +57,7 @@ class Models:
     @classmethod
     def load(cls, folder: Path, program: str) -> Models:
         """Every model of a folder; ``program`` is yanglint."""
-        trees = _run([program, "-p", str(folder), "-f", "tree", *_modules(folder)]).stdout
+        trees = _run([program, "-p", str(folder), "-f", "tree", *map(str, _modules(folder))]).stdout
         tables: dict[str, tuple[str, str, Node]] = {}
         for module, root in _parse(trees.splitlines()):
             namespace = NAMESPACE.search((folder / f"{module}.yang").read_text(encoding="utf-8"))
@@ -82,7 +85,7 @@ class Models:
         return self.complaints_of([config], folder)[0]
 
     def complaints_of(self, configs: Sequence[Mapping[str, Mapping[str, Any]]], folder: Path) -> list[list[str]]:
-        """The same of several, each on its own; one process where all are right."""
+        """The same of several, each on its own, in one process."""
         found: list[list[str]] = [[] for _ in configs]
         files: dict[int, Path] = {}
         for number, config in enumerate(configs):
@@ -93,24 +96,31 @@ class Models:
                 continue
             files[number] = folder / f"{number}.xml"
             files[number].write_text(text, encoding="utf-8")
-        if files and self._judge(list(files.values())):
-            for number, file in files.items():
-                found[number] = self._judge([file])
+        for number, told in self._judge(files, folder).items():
+            found[number] = told
         return found
 
-    def _judge(self, files: Sequence[Path]) -> list[str]:
-        command = [self.program, "-p", str(self.folder), "-t", "config", *_modules(self.folder), *map(str, files)]
-        done = _run(command)
-        errors = [line for line in done.stderr.splitlines() if "err" in line]
-        return errors or ([done.stderr or f"yanglint gave {done.returncode}"] if done.returncode else [])
+    def _judge(self, files: Mapping[int, Path], home: Path) -> dict[int, list[str]]:
+        """What yanglint says of each file; an unknown command (a mark) tells where one ends and the next begins."""
+        commands = [f"searchpath {self.folder}", *(f"load {path.stem}" for path in _modules(self.folder))]
+        for number, file in files.items():
+            commands += [f"mark-{number}", f"data -t config {file}"]
+        said = _run([self.program], "\n".join([*commands, "mark-end", ""]), home).stderr
+        loading, *parts = MARK.split(said)
+        assert not ERROR.search(loading), loading
+        assert len(parts) == 2 * (len(files) + 1), said
+        told = dict(zip(parts[:-2:2], parts[1:-2:2], strict=True))
+        return {number: [one.strip() for one in ERROR.findall(told[str(number)])] for number in files}
 
 
-def _modules(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.glob("*.yang"))
+def _modules(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.yang"))
 
 
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def _run(command: Sequence[str], told: str = "", home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """``home``: where yanglint keeps its history."""
+    own = os.environ | ({} if home is None else {"HOME": str(home)})
+    return subprocess.run(command, input=told, env=own, capture_output=True, text=True, timeout=300, check=False)
 
 
 def _parse(lines: Sequence[str]) -> Iterator[tuple[str, Node]]:
@@ -175,7 +185,7 @@ def _fields(node: Node, value: Mapping[str, Any], where: str) -> list[str]:
             found += _leaf(child, content)
         elif (inner := _map(node)) is not None:
             found.append(_pair(inner, name, content))
-        elif name != MARKER:
+        elif name != NOTHING:
             raise UnknownError(f"{where}: no model has the field {name}")
     return found
 

@@ -13,6 +13,9 @@ from fabric.qos import DEFAULT_LENGTH_M
 LOSSLESS = ("host", "service", "up", "down", "interswitch")
 """Uses of ports on which a RoCE network is lossless; what leaves it is not ours to pause."""
 
+MOST_TEXT = 255
+"""Longest description of a port."""
+
 _ESCAPED = r'[\\"\x00-\x1f]'
 
 
@@ -68,7 +71,7 @@ def _ports(plan: Plan, switches: pl.DataFrame) -> pl.DataFrame:
             ports=pl.col("mode").str.split("x").list.first().cast(pl.UInt16),
             linked=pl.col("peer").is_not_null(),
             length_m=pl.col("length_m").fill_null(DEFAULT_LENGTH_M).ceil().cast(pl.UInt32),
-            peer=_escaped(pl.col("peer").fill_null("")),
+            peer=_escaped(pl.col("peer").fill_null("")).str.slice(0, MOST_TEXT),
             routed=pl.col("routed").fill_null(False),
         )
         .drop("network")

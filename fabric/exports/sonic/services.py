@@ -7,26 +7,28 @@ switch.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabric.exports.sonic.ports import Port
 from fabric.exports.sonic.template import Table, slot
+from fabric.fill import placeholder, snmp_secret
 from fabric.intent.services import Services, SnmpUser
 
-TELEMETRY_PORT, GNMI_PORT = 50051, 50052
-CREDENTIALS = {
-    "TELEMETRY": ("/etc/sonic/telemetry", "dsmsroot", "streamingtelemetryserver"),
-    "GNMI": ("/etc/sonic/credentials", "dsmsroot", "server"),
+GNMI_PORT = 50051
+CERTIFICATES = {
+    "ca_crt": "/etc/sonic/credentials/dsmsroot.cer",
+    "server_crt": "/etc/sonic/credentials/server.cer",
+    "server_key": "/etc/sonic/credentials/server.key",
 }
-"""Folder, certificate authority and own certificate of each gNMI server, as in SONiC's own sample."""
+"""Where the gNMI server finds its certificate authority, its certificate and its key, as in SONiC's own sample."""
 SNMP_PORT = 161
 POLLING_SECONDS = 20
 LEAST_RATE = 256
+MOST_PRIORITY = 10_000
 FEATURES = {
     "bgp": "enabled", "lldp": "enabled", "snmp": "enabled", "sflow": "enabled", "gnmi": "enabled",
-    "telemetry": "enabled", "restapi": "disabled", "dhcp_relay": "disabled", "nat": "disabled", "radv": "disabled",
+    "restapi": "disabled", "dhcp_relay": "disabled", "nat": "disabled", "radv": "disabled",
 }  # fmt: skip
 """What differs from, or must not depend on, the image's own defaults, which fill in the rest."""
 COUNTERS = {
@@ -42,7 +44,9 @@ class Reach:
     """How a switch reaches its services."""
 
     interface: str
-    """Whose address it speaks from."""
+    """Whose address time and names are asked from."""
+    agent: str
+    """Whose address it goes by in sFlow."""
     vrf: str
     """``mgmt`` where it has a management port of its own, else ``default``."""
     families: tuple[str, ...]
@@ -59,7 +63,7 @@ def service_tables(services: Services, reach: Reach) -> dict[str, Table]:
     """NTP, syslog, DNS, SNMP and gNMI."""
     tables: dict[str, Table] = {
         "DNS_NAMESERVER": {server: {} for server in services.dns},
-        "GNMI": _gnmi("GNMI", GNMI_PORT, reach),
+        "GNMI": _gnmi(reach),
         "LLDP": {"GLOBAL": {"enabled": "true", "hello_time": "30"}},
         "NTP": {"global": _ntp(reach)},
         "NTP_SERVER": {server: {"association_type": "server", "iburst": "on"} for server in services.ntp},
@@ -70,7 +74,6 @@ def service_tables(services: Services, reach: Reach) -> dict[str, Table]:
         },
         "SNMP_USER": {user.name: _snmp_user(user) for user in services.snmp_users},
         "SYSLOG_SERVER": {server: _syslog(server, reach) for server in services.syslog},
-        "TELEMETRY": _gnmi("TELEMETRY", TELEMETRY_PORT, reach),
     }
     if reach.vrf == "mgmt":
         tables["MGMT_VRF_CONFIG"] = {"vrf_global": {"mgmtVrfEnabled": "true"}}
@@ -79,7 +82,7 @@ def service_tables(services: Services, reach: Reach) -> dict[str, Table]:
 
 def sflow_tables(services: Services, ports: Sequence[Port], reach: Reach) -> dict[str, Table]:
     """sFlow of every port that is up: one packet in as many as the port has Mb/s, which SONiC would choose too."""
-    own = {"admin_state": "up" if services.collectors else "down", "agent_id": reach.interface}
+    own = {"admin_state": "up" if services.collectors else "down", "agent_id": reach.agent}
     sessions: Table = {
         port.name: {"admin_state": "up", "sample_rate": str(max(port.speed_gbps * 1000, LEAST_RATE))}
         for port in ports
@@ -118,37 +121,29 @@ def counter_table(*, lossless: bool) -> Table:
 def access_tables(services: Services, pools: Sequence[str]) -> dict[str, Table]:
     """Control-plane ACLs: SSH, SNMP and gNMI from the management network and the collectors, nothing else.
 
-    Only where there is a management network: elsewhere nobody would get in.
+    Only where there is a management network: elsewhere nobody would get in. A table a family: SONiC
+    passes over rules of the other one.
     """
     if not pools:
         return {}
     own = [str(ipaddress.ip_network(pool)) for pool in pools]
     collectors = [host for c in services.collectors if (host := _as_network(c.address)) is not None]
-    allowed = {"SSH": own, "SNMP": own + collectors, "EXTERNAL_CLIENT": own + collectors}
-    ports = {"EXTERNAL_CLIENT": (TELEMETRY_PORT, GNMI_PORT)}
     tables: Table = {}
     rules: Table = {}
-    for service, sources in allowed.items():
-        name = f"ALLOW_{service}"
-        tables[name] = {"policy_desc": name, "services": [service], "stage": "ingress", "type": "CTRLPLANE"}
-        pairs = [(source, port) for source in sources for port in ports.get(service, (None,))]
-        for number, (source, port) in enumerate(pairs, start=1):
-            rules[f"{name}|RULE_{number}"] = _rule(source, 10_000 - number, port)
+    for service, extra in (("SSH", []), ("SNMP", collectors), ("EXTERNAL_CLIENT", collectors)):
+        for version in (4, 6):
+            name = f"ALLOW_{service}_IPV{version}"
+            tables[name] = {"policy_desc": name, "services": [service], "stage": "ingress", "type": "CTRLPLANE"}
+            sources = [source for source in own + extra if (":" in source) == (version == 6)]
+            for number, source in enumerate(sources, start=1):
+                rules[f"{name}|RULE_{number}"] = _rule(service, source, MOST_PRIORITY - number)
     return {"ACL_TABLE": tables, "ACL_RULE": rules}
 
 
-def placeholder(*words: str) -> str:
-    """``__RAILWRIGHT_NAME__``, filled on the way out by ``railwright export --fill``."""
-    return "__RAILWRIGHT_" + "_".join(re.sub(r"[^A-Z0-9]+", "_", word.upper()) for word in words) + "__"
-
-
-def _rule(source: str, priority: int, port: int | None) -> dict[str, str]:
-    field = "SRC_IPV6" if ":" in source else "SRC_IP"
-    rule = {field: source, "IP_PROTOCOL": "6", "PACKET_ACTION": "ACCEPT", "PRIORITY": str(priority)}
-    if port is None:
-        del rule["IP_PROTOCOL"]
-        return rule
-    return {**rule, "L4_DST_PORT": str(port)}
+def _rule(service: str, source: str, priority: int) -> dict[str, str]:
+    """What SONiC's control-plane ACL knows as EXTERNAL_CLIENT names its port; the others have theirs."""
+    rule = {"PACKET_ACTION": "ACCEPT", "PRIORITY": str(priority), "SRC_IPV6" if ":" in source else "SRC_IP": source}
+    return {**rule, "L4_DST_PORT": str(GNMI_PORT)} if service == "EXTERNAL_CLIENT" else rule
 
 
 def _as_network(host: str) -> str | None:
@@ -158,18 +153,12 @@ def _as_network(host: str) -> str | None:
         return None
 
 
-def _gnmi(table: str, port: int, reach: Reach) -> Table:
+def _gnmi(reach: Reach) -> Table:
     """A gNMI server that asks its clients for a certificate."""
-    folder, authority, own = CREDENTIALS[table]
-    server = {"client_auth": "true", "log_level": "2", "port": str(port)}
+    server = {"client_auth": "true", "log_level": "2", "port": str(GNMI_PORT)}
     if reach.vrf == "mgmt":
         server["vrf"] = "mgmt"
-    certificates = {
-        "ca_crt": f"{folder}/{authority}.cer",
-        "server_crt": f"{folder}/{own}.cer",
-        "server_key": f"{folder}/{own}.key",
-    }
-    return {"certs": certificates, "gnmi": server}
+    return {"certs": CERTIFICATES, "gnmi": server}
 
 
 def _ntp(reach: Reach) -> dict[str, str]:
@@ -185,9 +174,9 @@ def _ntp(reach: Reach) -> dict[str, str]:
 
 def _snmp_user(user: SnmpUser) -> dict[str, str]:
     return {
-        "SNMP_USER_AUTH_PASSWORD": placeholder("snmp", user.name, "auth"),
+        "SNMP_USER_AUTH_PASSWORD": placeholder(snmp_secret(user.name, "AUTH")),
         "SNMP_USER_AUTH_TYPE": "SHA",
-        "SNMP_USER_ENCRYPTION_PASSWORD": placeholder("snmp", user.name, "priv"),
+        "SNMP_USER_ENCRYPTION_PASSWORD": placeholder(snmp_secret(user.name, "PRIV")),
         "SNMP_USER_ENCRYPTION_TYPE": "AES",
         "SNMP_USER_PERMISSION": "RO",
         "SNMP_USER_TYPE": "Priv",

@@ -9,6 +9,7 @@ from fabric.catalogue.models import Switch
 from fabric.exports.sonic.buffers import buffer_tables
 from fabric.exports.sonic.hashes import FIELDS, algorithm
 from fabric.exports.sonic.interfaces import (
+    MANAGEMENT_VLAN,
     interface_table,
     loopback_table,
     management_port_table,
@@ -22,11 +23,11 @@ from fabric.exports.sonic.services import (
     access_tables,
     counter_table,
     feature_table,
-    placeholder,
     service_tables,
     sflow_tables,
 )
 from fabric.exports.sonic.template import Table, Tables, slot
+from fabric.fill import placeholder, user_name
 from fabric.plan import Plan
 from fabric.portnames import management_ports, support
 from fabric.qos import is_spectrum, qos
@@ -49,7 +50,7 @@ def tables(plan: Plan, switch: Mapping[str, Any], ports: Sequence[Port]) -> Tabl
     managed = [family for family in FAMILIES if switch["has_mgmt"][family]]
     own_port = any(switch["has_gateway"].values())
     eth0 = management_ports(model, "sonic")[0]
-    reach = _reach(eth0, managed if own_port else [], loopbacks)
+    reach = _reach(eth0 if own_port else None, managed, loopbacks)
     pools = plan.intent.addressing.management
     found: dict[str, Table] = {
         "BREAKOUT_CFG": breakout_table(model, ports),
@@ -74,11 +75,23 @@ def tables(plan: Plan, switch: Mapping[str, Any], ports: Sequence[Port]) -> Tabl
     return found
 
 
-def _reach(eth0: str, managed: Sequence[str], loopbacks: Sequence[str]) -> Reach:
-    """By the management port in a VRF of its own where it has addresses, else from the loopback."""
+def _reach(eth0: str | None, managed: Sequence[str], loopbacks: Sequence[str]) -> Reach:
+    """By the management port, in a VRF of its own; an oob leaf by its own VLAN; without an oob network by loopback."""
+    if eth0 is not None and managed:
+        return Reach(eth0, eth0, "mgmt", tuple(managed), "mgmt")
     if managed:
-        return Reach(eth0, "mgmt", tuple(managed), "mgmt")
-    return Reach("Loopback0" if loopbacks else eth0, "default", tuple(loopbacks), "loopback")
+        return Reach("Loopback0", f"Vlan{MANAGEMENT_VLAN}", "default", tuple(managed), "mgmt")
+    return Reach("Loopback0", "Loopback0", "default", tuple(loopbacks), "loopback")
+
+
+def hwsku_name(model: Switch) -> str:
+    """Name of the placeholder for the hwsku of a model whose catalogue entry has none."""
+    return f"HWSKU_{user_name(model.name)}"
+
+
+def platform_name(model: Switch) -> str:
+    """The same for its platform."""
+    return f"PLATFORM_{user_name(model.name)}"
 
 
 def _metadata(model: Switch, switch: Mapping[str, Any], loopbacks: Sequence[str]) -> dict[str, str]:
@@ -89,8 +102,8 @@ def _metadata(model: Switch, switch: Mapping[str, Any], loopbacks: Sequence[str]
         "default_pfcwd_status": "disable",
         "docker_routing_config_mode": ROUTING_MODE,
         "hostname": slot("hostname"),
-        "hwsku": names.hwsku or placeholder("hwsku", model.name),
-        "platform": names.platform or placeholder("platform", model.name),
+        "hwsku": names.hwsku or placeholder(hwsku_name(model)),
+        "platform": names.platform or placeholder(platform_name(model)),
         "synchronous_mode": "enable",
         "timezone": "UTC",
         "type": OOB_ROLE if switch["network"] == "oob" else ROLES[switch["tier"]],

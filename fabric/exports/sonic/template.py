@@ -16,6 +16,7 @@ Tables = Mapping[str, Table]
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _SLOT = re.compile(f"{_OPEN}([a-z0-9_]+):([0-9]+){_CLOSE}")
 _MORE = "more:"
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def slot(column: str, row: int = 0) -> str:
@@ -52,8 +53,7 @@ def template(tables: Tables) -> Template:
 
 def entry(key: str, fields: Entry) -> str:
     """One entry of a table as text."""
-    value = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"{json.dumps(key, ensure_ascii=False)}:{value}"
+    return f"{_text(key)}:{_text(fields)}"
 
 
 def _table(name: str, table: Table) -> str:
