@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fabric.catalogue.models import Switch
 from fabric.design import CageUse, ClassDesign, NetworkDesign, Proof, SwitchPlan, Use
 from planner.cages import Slot, bank_size
 from planner.demand import Demand
 from planner.solve import Solved
-from planner.variables import ClassVars, Kind, Model, Var
+from planner.variables import MANY, ClassVars, Kind, Model, Var
 
 ORDER: tuple[Use, ...] = ("host", "down", "free", "service", "attach", "external", "interswitch", "reserve", "up")
 """Uses in the order of their cages; those of ``FROM_THE_END`` take the last cages, so that hosts can grow."""
@@ -117,30 +119,59 @@ def _plan(solved: Solved, kind: Kind, ports: dict[Use, int]) -> SwitchPlan:
     index = solved.true(kind.chosen)
     model = kind.models[index]
     cages = [cage for g in range(len(model.cages)) for cage in _cages(solved, kind, index, g, model)]
-    cages.sort(key=lambda c: (ORDER.index(c.use), c.cage))
-    return SwitchPlan(model.name, tuple(cages), {use: n for use, n in sorted(ports.items()) if n})
+    cages.sort(key=lambda cage: (ORDER.index(cage[1].use), cage[0], cage[1].cage))
+    uses = tuple(use for _, use in cages)
+    return SwitchPlan(model.name, uses, {use: n for use, n in sorted(ports.items()) if n})
 
 
-def _cages(solved: Solved, kind: Kind, index: int, group: int, model: Switch) -> list[CageUse]:
-    """Assign the banks of one cage group to its cages: hosts from the first cage on, uplinks from the last one back."""
+@dataclass(frozen=True)
+class _Bank:
+    """Slots of one bank in the order of its cages, each with whether it waits for growth."""
+
+    slots: tuple[tuple[bool, Slot], ...]
+
+    @property
+    def rank(self) -> list[tuple[int, bool, int, int]]:
+        """Hosts first, what is linked now before what waits, then cages of many ports."""
+        return [(ORDER.index(s.need.use), waits, -s.mode.ports, s.mode.speed_gbps) for waits, s in self.slots]
+
+    @property
+    def late(self) -> bool:
+        """Whether the bank goes to the end of the switch."""
+        return all(slot.need.use in FROM_THE_END for _, slot in self.slots)
+
+
+def _banks(solved: Solved, kind: Kind, index: int, group: int) -> list[_Bank]:
+    """Every bank in use of a cage group, in the order of ``_Bank.rank``."""
+    found = []
+    for place, (j, g, pattern, count) in enumerate(kind.banks):
+        if (j, g) != (index, group):
+            continue
+        now = [solved[kind.filled[place, n]] if (place, n) in kind.filled else MANY for n in range(len(pattern))]
+        for bank in range(solved[count]):
+            slots = ((bank >= filled, slot) for filled, slot in zip(now, pattern, strict=True))
+            found.append(_Bank(tuple(sorted(slots, key=lambda s: _Bank((s,)).rank))))
+    return sorted(found, key=lambda bank: bank.rank)
+
+
+def _cages(solved: Solved, kind: Kind, index: int, group: int, model: Switch) -> list[tuple[bool, CageUse]]:
+    """Assign the banks of one cage group to its cages: hosts from the first cage on, uplinks from the last one back.
+
+    Each cage comes with whether it waits for growth; of a use, those that do not are filled first.
+    """
     first = sum(g.count for g in model.cages[:group])
     size = bank_size(model, model.cages[group], kind.needs)
-    banks = [p for j, g, p, n in kind.banks if (j, g) == (index, group) for _ in range(solved[n])]
-    banks.sort(key=lambda pattern: [_rank(slot) for slot in pattern])
-    late = [p for p in banks if all(slot.need.use in FROM_THE_END for slot in p)]
-    early = [p for p in banks if p not in late]
-    total = model.cages[group].count // size
-    if len(banks) > total:  # the short bank at the end is needed: a pattern that fits goes there
-        last = next(p for p in reversed([*early, *late]) if len(p) <= model.cages[group].count % size)
-        (late if last in late else early).remove(last)
+    banks = _banks(solved, kind, index, group)
+    total, short = divmod(model.cages[group].count, size)
+    late = [bank for bank in banks if bank.late]
+    early = [bank for bank in banks if not bank.late]
+    if len(banks) > total:  # the short bank at the end is needed: one that fits goes there
+        last = next(bank for bank in reversed([*early, *late]) if len(bank.slots) <= short)
+        (late if last.late else early).remove(last)
         late, total = [*late, last], total + 1
     places = [*enumerate(early), *zip(range(total - len(late), total), late, strict=True)]
     return [
-        CageUse(first + bank * size + n, slot.need.use, str(slot.mode))
-        for bank, pattern in places
-        for n, slot in enumerate(sorted(pattern, key=_rank))
+        (waits, CageUse(first + place * size + n, slot.need.use, str(slot.mode)))
+        for place, bank in places
+        for n, (waits, slot) in enumerate(bank.slots)
     ]
-
-
-def _rank(slot: Slot) -> tuple[int, int, int]:
-    return (ORDER.index(slot.need.use), -slot.mode.ports, slot.mode.speed_gbps)

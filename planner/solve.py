@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -48,6 +49,20 @@ class Attempt:
     solved: Solved
 
 
+def _solve(solver: cp_model.CpSolver, cp: cp_model.CpModel) -> cp_model.CpSolverStatus:
+    """Solve in a thread of its own, so that Ctrl-C is heard at once and stops the search.
+
+    Left to itself CP-SAT takes Ctrl-C for an early end of the search, and then sets its handler to the system's.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(solver.solve, cp)
+        try:
+            return future.result()
+        except BaseException:
+            solver.stop_search()
+            raise
+
+
 def minimise(model: Model, expression: Expr, hint: Solved | None = None, *, maximise: bool = False) -> Solved:
     """Minimise (or maximise) ``expression`` over the model."""
     cp = model.cp
@@ -60,7 +75,8 @@ def minimise(model: Model, expression: Expr, hint: Solved | None = None, *, maxi
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
     solver.parameters.max_deterministic_time = DETERMINISTIC_SECONDS
-    status = solver.solve(cp)
+    solver.parameters.catch_sigint_signal = False
+    status = _solve(solver, cp)
     name = str(solver.status_name(status))
     if name not in ("OPTIMAL", "FEASIBLE"):
         return Solved(name, 0, 0, solver)
