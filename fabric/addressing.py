@@ -68,9 +68,9 @@ def network_subnet(plan: Plan, network: str) -> tuple[str, str]:
     """IPv4 and IPv6 subnet of all host ports of a network: every rail, plane and segment there is room for."""
     hosts = plan.intent.addressing.hosts
     four = ipaddress.IPv4Network(hosts.ipv4)
-    begin, size = part(four.num_addresses, HOST_NETWORKS[network])
+    own = part(four.num_addresses, HOST_NETWORKS[network])
     shift = host_shift(hosts.ipv4, hosts.ipv6)
-    summary = _summaries(hosts.ipv4, hosts.ipv6, np.array([begin]), np.array([size]), shift, spread=True)
+    summary = _summaries(hosts.ipv4, hosts.ipv6, np.array([own.begin]), np.array([int(own.size)]), shift, spread=True)
     return str(summary["subnet_ipv4"][0]), str(summary["subnet_ipv6"][0])
 
 

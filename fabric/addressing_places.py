@@ -126,7 +126,8 @@ def _position(network: NetworkDesign, rail: Ints) -> Ints:
 class Seats:
     """Host-facing ports of one switch of a kind: by port number the rail of the leaf (0 … q − 1) and the seat there.
 
-    Host ports come first, in the order of places; then the ports kept free, spread over the rails.
+    Host ports come first, in the order of places; then the ports kept free, which are on the leaf's first rail (a last
+    leaf may serve fewer rails than the others).
     """
 
     rail: Ints
@@ -155,6 +156,5 @@ def seats(plan: Plan, kind: Kind) -> Seats:
     slot = np.arange(len(host))
     rail[host], seat[host] = slot // each % rails, slot // (each * rails) * each + slot % each
     first = -(-len(host) // rails)
-    slot = np.arange(len(free))
-    rail[free], seat[free] = slot % rails, first + slot // rails
-    return Seats(rail, seat, first + -(-len(free) // rails))
+    rail[free], seat[free] = 0, first + np.arange(len(free))
+    return Seats(rail, seat, first + len(free))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
@@ -148,10 +149,10 @@ def _loopbacks(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> In
     offset = np.full(plan.fabric.switches.height, -1, dtype=np.int64)
     claims = []
     for same in _by_part([kind for kind in found if kind.network.technology != "infiniband"]):
-        begin, size = part(1 << _bits(pool.ipv4), NETWORKS[same[0].network.network], SWITCHES[same[0].tier])
-        for kind, claim in _claims(same, size, [1] * len(same), [kind.count + 1 for kind in same], "take"):
+        mine = part(1 << _bits(pool.ipv4), NETWORKS[same[0].network.network], SWITCHES[same[0].tier])
+        for kind, claim in _claims(same, mine.size, [1] * len(same), [kind.count + 1 for kind in same], "take"):
             claims.append(claim)
-            offset[kind.device - first] = begin + claim.begin + 1 + kind.ordinal
+            offset[kind.device - first] = mine.begin + claim.begin + 1 + kind.ordinal
     problems += _pool_problems("loopbacks", pool.ipv4, pool.ipv6, claims, int(offset.max(initial=0)))
     return offset
 
@@ -163,17 +164,17 @@ def _asns(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> Ints:
     total = pool.last - pool.first + 1
     claims = []
     for same in _by_part(found):
-        begin, size = part(total, NETWORKS[same[0].network.network], SWITCHES[same[0].tier])
-        for kind, claim in _claims(same, size, [1] * len(same), [kind.authorities for kind in same], "take"):
+        mine = part(total, NETWORKS[same[0].network.network], SWITCHES[same[0].tier])
+        for kind, claim in _claims(same, mine.size, [1] * len(same), [kind.authorities for kind in same], "take"):
             claims.append(claim)
-            number[kind.device - first] = pool.first + begin + claim.begin + kind.authority
+            number[kind.device - first] = pool.first + mine.begin + claim.begin + kind.authority
     larger = f"{times_larger(claims)} times as many would do"
     problems += exhausted("addressing.asns", f"{pool.first}–{pool.last}", claims, "AS numbers", larger)
     return number
 
 
 def _claims(
-    same: Sequence[Kind], size: int, strides: Sequence[int], counts: Sequence[int], verb: str
+    same: Sequence[Kind], size: Fraction, strides: Sequence[int], counts: Sequence[int], verb: str
 ) -> Iterator[tuple[Kind, Claim]]:
     """The claim of each kind of one part of ``size`` units; classes without switches claim nothing."""
     numbers = {kind.number: place for place, kind in enumerate(same)}
@@ -200,18 +201,18 @@ def _links(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[
     for same in _by_part(found):
         network, tier = same[0].network, same[0].tier
         for use, share in LINKS.items():
-            begin, size = part(1 << (_bits(pool.ipv4) - 1), NETWORKS[network.network], share)
+            own = part(1 << (_bits(pool.ipv4) - 1), NETWORKS[network.network], share)
             mine = (names == TABLE_NETWORKS.index(network.network)) & (tiers == LINK_TIERS.index(use))
             if use not in _USES[tier] or not mine.any():
                 continue
             strides = [room(_ports_of(kind, use)) for kind in same]
             counts = [kind.count for kind in same]
-            for kind, claim in _claims(same, size, strides, counts, f"take for {use} links"):
+            for kind, claim in _claims(same, own.size, strides, counts, f"take for {use} links"):
                 claims.append(claim)
                 ordinal = np.full(int(kind.device.max()) + 1, -1, dtype=np.int64)
                 ordinal[kind.device] = kind.ordinal
                 rows = np.flatnonzero(mine & (device >= kind.device[0]) & (device <= kind.device[-1]))
-                offset[rows] = 2 * (begin + claim.begin + ordinal[device[rows]] * claim.stride + port[rows])
+                offset[rows] = 2 * (own.begin + claim.begin + ordinal[device[rows]] * claim.stride + port[rows])
     problems += _pool_problems("links", pool.ipv4, pool.ipv6, claims, int(offset.max(initial=0)) + 1, 2)
     return links["id"].to_numpy().astype(np.int64), offset
 
@@ -252,15 +253,16 @@ def _hosts(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[
     for same in _by_part([kind for kind in leaves if kind.network.technology != "infiniband"]):
         network = same[0].network
         rails = room(max(LEAST_RAILS[network.network], *(cls.rails for cls in network.classes)))
-        begin, size = part(1 << bits, HOST_NETWORKS[network.network])
-        rail_size = size // (rails * room(network.planes))
+        own = part(1 << bits, HOST_NETWORKS[network.network])
+        share = own.size / (rails * room(network.planes))
+        rail_size = int(share)
         seat = [seats(plan, kind) for kind in same]
         strides = [2 * room(s.each) for s in seat]
         counts = [int(_segment(kind).max(initial=-1)) + 1 for kind in same]
         what = f"take in each of {rails} rails × {room(network.planes)} planes"
-        for kind, claim in _claims(same, rail_size, strides, counts, what):
+        for kind, claim in _claims(same, share, strides, counts, what):
             claims.append(claim)
-            at = _LeafSubnets(kind, begin, rail_size, claim, room(network.planes))
+            at = _LeafSubnets(kind, own.begin, rail_size, claim, room(network.planes))
             subnets.append(at.subnets())
             seated.append(_seated(plan, kind, seat[same.index(kind)], at))
     last = max((int((s.begin + s.size).max(initial=1)) - 1 for s in subnets), default=0)
@@ -339,7 +341,7 @@ def _oob(plan: Plan, found: Sequence[Kind], problems: list[Problem]) -> tuple[Se
     seat = [seats(plan, kind) for kind in same]
     strides = [room(s.each * kind.cls.rails_per_leaf + 3) for s, kind in zip(seat, same, strict=True)]
     seated, subnets, claims = [], [], []
-    for kind, claim in _claims(same, 1 << bits, strides, [kind.count for kind in same], "take"):
+    for kind, claim in _claims(same, Fraction(1 << bits), strides, [kind.count for kind in same], "take"):
         claims.append(claim)
         begin = claim.begin + kind.ordinal * claim.stride
         zero, size = np.zeros_like(begin), np.full(len(begin), claim.stride, dtype=np.int64)

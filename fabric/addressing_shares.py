@@ -46,10 +46,15 @@ class Claim:
 
     what: str
     begin: int
-    room: int
-    """Units until the next claim may begin."""
+    share: Fraction
+    """Units until the next claim may begin, exactly: half a unit where the pool is that small."""
     stride: int
     count: int
+
+    @property
+    def room(self) -> int:
+        """Whole units until the next claim may begin."""
+        return int(self.share)
 
     @property
     def needed(self) -> int:
@@ -62,13 +67,20 @@ class Claim:
         return max(0, self.needed - self.room)
 
 
-def part(size: int, *shares: Share) -> tuple[int, int]:
-    """Begin and size of a part of a part of ``size`` units, in whole units."""
+@dataclass(frozen=True)
+class Part:
+    """Units ``begin`` … of a pool; ``size`` is exact, and below 1 where the pool is that small."""
+
+    begin: int
+    size: Fraction
+
+
+def part(size: int, *shares: Share) -> Part:
+    """A part of a part of ``size`` units."""
     begin, length = Fraction(0), Fraction(1)
     for first, share in shares:
         begin, length = begin + first * length, length * share
-    start = int(begin * size)
-    return start, int((begin + length) * size) - start
+    return Part(int(begin * size), length * size)
 
 
 def class_begin(number: int) -> Fraction:
@@ -80,17 +92,17 @@ def class_begin(number: int) -> Fraction:
     return begin
 
 
-def classes(size: int, strides: Sequence[int], counts: Sequence[int], what: Sequence[str]) -> Iterator[Claim]:
+def classes(size: Fraction, strides: Sequence[int], counts: Sequence[int], what: Sequence[str]) -> Iterator[Claim]:
     """Claims of the classes of a part of ``size`` units; a class has room until the next one begins."""
-    begins = [int(class_begin(number) * size) for number in range(len(counts))]
+    begins = [class_begin(number) * size for number in range(len(counts))]
     for number, begin in enumerate(begins):
         end = min((other for other in begins if other > begin), default=size)
-        yield Claim(what[number], begin, end - begin, strides[number], counts[number])
+        yield Claim(what[number], int(begin), end - begin, strides[number], counts[number])
 
 
 def times_larger(claims: Iterable[Claim]) -> int:
     """By how many times (a power of two) a pool must grow until all claims fit; 1 where they do."""
-    worst = max((Fraction(claim.needed, max(claim.room, 1)) for claim in claims), default=Fraction(1))
+    worst = max((claim.needed / claim.share for claim in claims), default=Fraction(1))
     factor = 1
     while factor < worst:
         factor *= 2
