@@ -1,9 +1,9 @@
 """The room as cables see it: where racks stand, and the way a cable takes over the trays.
 
-Over every row lies a tray, and one cross tray runs over the middle of all rows (halfway along them). A cable climbs from
-its device to the tray, runs along the row; to another row it runs to the cross tray, along it and into the other row's
-tray; then down. What leaves the room goes along the cross tray and one row pitch beyond row 1. Inside a rack it goes
-straight from unit to unit. Slack is added once, for both ends. The trays thus form a tree: one way between two racks.
+Over every row lies a tray, and one cross tray runs over the middle of all rows (halfway along them). A cable climbs
+from its device to the tray, runs along the row; to another row it runs to the cross tray, along it and into the other
+row's tray; then down. What leaves the room goes along the cross tray and one row pitch beyond row 1. Inside a rack it
+goes straight from unit to unit. Slack is added once, for both ends. The trays form a tree: one way between two racks.
 """
 
 from __future__ import annotations
@@ -80,19 +80,20 @@ def watts(fabric: Fabric, catalogue: Catalogue) -> Floats:
     hosts = fabric.hosts["model"].cast(pl.String).replace_strict(most, default=0.0, return_dtype=pl.Float64)
     most = {name: switch.power_w.max for name, switch in catalogue.switches.items()}
     switches = fabric.switches["model"].cast(pl.String).replace_strict(most, default=0.0, return_dtype=pl.Float64)
-    return pl.concat([hosts, switches]).to_numpy()
+    return np.asarray(pl.concat([hosts, switches]).to_numpy(), dtype=np.float64)
 
 
 def middles(unit: Ints, height: Ints, rack_units: int) -> Floats:
     """Middle of each device in units above the floor of its rack; half the rack where it takes no unit."""
-    return np.where((height > 0) & (unit > 0), unit - 1 + height / 2, rack_units / 2)
+    return np.asarray(np.where((height > 0) & (unit > 0), unit - 1 + height / 2, rack_units / 2))
 
 
 def link_ways_m(fabric: Fabric, site: Site, catalogue: Catalogue) -> Floats:
     """Metres of the way of each link, slack included, by link id; NaN where an end has no place."""
     room = Room(site)
     place = racks_of(fabric)
-    row, position, rack = (place[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("row", "position", "rack"))
+    columns = (place[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("row", "position", "rack"))
+    row, position, rack = columns
     middle = middles(place["unit"].cast(pl.Int64).fill_null(0).to_numpy(), heights(fabric, catalogue), site.rack_units)
     a, b = fabric.links["a_device"].to_numpy(), fabric.links["b_device"].fill_null(0).to_numpy()
     outside = fabric.links["b_device"].is_null().to_numpy()
@@ -101,7 +102,7 @@ def link_ways_m(fabric: Fabric, site: Site, catalogue: Catalogue) -> Floats:
     inside = np.abs(middle[a] - middle[b]) * UNIT_M
     out = up[a] + room.out_m(row[a], position[a])
     ways = np.where(outside, out, np.where(rack[a] == rack[b], inside, across))
-    return np.round(ways + site.slack_m, 3)
+    return np.asarray(np.round(ways + site.slack_m, 3))
 
 
 def ways_m(fabric: Fabric, site: Site, catalogue: Catalogue) -> pl.Series:

@@ -44,7 +44,10 @@ def unplaced(view: View) -> Iterator[Finding]:
     nowhere = (pl.col("rack") >= view.fabric.racks.height).fill_null(True)
     lacking = _devices(view).filter(nowhere | (pl.col("unit").is_null() & (pl.col("height") > 0)))
     yield from report(
-        "device-unplaced", lacking, lambda row: {"device": view.device(row["device"])}, lambda row: {"rack": row["rack"]}
+        "device-unplaced",
+        lacking,
+        lambda row: {"device": view.device(row["device"])},
+        lambda row: {"rack": row["rack"]},
     )
 
 

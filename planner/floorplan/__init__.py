@@ -29,7 +29,7 @@ class Placed:
 
     fabric: Fabric
     proof: Proof | None = None
-    """Cents of all cables with their plugs; bound and gap are over all arrangements of the racks as they were filled."""
+    """Cents of all cables with their plugs; bound and gap are over all arrangements of the racks as filled."""
     lengths_m: pl.Series | None = None
     """Metres of the way of each cable, by cable id: what ``fabric.media.cable`` takes."""
 

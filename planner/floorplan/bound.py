@@ -1,16 +1,15 @@
-"""What no placement of these racks can be cheaper than: a Lagrangian bound with exact, stepped prices.
+"""What no arrangement of these racks can be cheaper than: a Lagrangian bound with exact, stepped prices.
 
-That a place holds one rack is relaxed with a price u ≥ 0 a place; what is left falls apart. A rack of leaves l at p has
-its n host racks at best at the n cheapest places around p:
+Relaxed are: which row a rack stands in (only metres between rows count), and, with a price u ≥ 0 for each distance from
+the cross tray (a *ring*), that no more racks stand in a ring than it has places. What is left falls apart into
+*stars* (``stars``): the one or two racks of leaves of a block with the racks of the hosts they serve, each of which has
+a place of its own. A rack of spines s stands in some ring, and so does every rack of leaves l; averaging over the s
+that l has cables to (shares λ, adding up to 1 for each l)
 
-    V_l(p) = u_p + Σ over classes of its host racks of the n least (cents(p, q) + θ·u_q),  q ≠ p
+    L(u) = − Σ_ring places · u + Σ_s min_t [ u_t + Σ_l min_p ( λ · V_l(p) + cents_ls(p, t) ) ] + Σ_others
 
-with θ = 1 / (racks of leaves a host rack has cables to), so that a host rack pays for its place once. A rack of spines
-s stands somewhere, and every l somewhere; averaging over the s (shares λ_ls of l, Σ_s λ_ls = 1) gives
-
-    L(u) = − Σ_q u_q + Σ_s min_t [ u_t + Σ_l min_p ( λ_ls · V_l(p) + cents_ls(p, t) ) ] + …
-
-A subgradient is how often each place was taken, less one. All other cables count at their least distance.
+with V_l(p) the least that the star of l costs with l in ring p (half of it where two racks share the star). All other
+cables count at their least price. The u are found by subgradient steps; any u gives a bound that holds.
 """
 
 from __future__ import annotations
@@ -19,158 +18,103 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from planner.floorplan.flows import Flows, Places
 from planner.floorplan.lay import weights
-from planner.floorplan.prices import TOO_LONG
-from planner.floorplan.racks import EVERY, Floats, Ints, Racks
+from planner.floorplan.levels import CENTRAL, LEAVES, levels
+from planner.floorplan.racks import Floats, Racks
+from planner.floorplan.stars import Ground, Star, Valued, stars_of, valued
 
-STEPS = 60
-"""Subgradient steps where the room is small enough; each looks at every pair of places a few times."""
-MOST_CELLS = 1.2e9
-"""Pairs of places times classes looked at in all."""
+STEPS = 40
+"""Subgradient steps; the best of their bounds counts."""
 
-Star = tuple[tuple[int, int, float], ...]
-"""Classes of the host racks of a rack of leaves: class of the pair, how many, θ."""
-Spoke = tuple[int, int, float]
-"""Number of the star, class of the pair to the spines, λ."""
+Spoke = tuple[int, int, int, float]
+"""Number of the star, which of its racks of leaves, class of the pair to the spines, λ."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Racks as a tree of three levels, alike ones counted: what the bound looks at."""
+    """Stars and what holds them together, alike ones counted."""
 
     stars: tuple[Star, ...]
     roots: tuple[tuple[tuple[tuple[Spoke, int], ...], int], ...]
     """Spokes of a rack of spines with how many of each; how many such racks."""
-    alone: tuple[tuple[int, int], ...]
-    """Stars without spines, and how many."""
-    single: int
-    """Racks that none of this looks at; they need a place all the same."""
+    alone: tuple[tuple[tuple[int, int], int], ...]
+    """Racks of leaves without spines, as star and which of it, and how many."""
     rest: float
     """Cents at least of all other cables."""
 
 
-def tree_of(racks: Racks, flows: Flows, places: Places) -> Tree:
-    """Level 0: hosts only; 1: switches of a block; 2: spines and cores. Cables within a level are in ``rest``."""
-    count = len(racks)
-    hosts, block, high = (np.array(column) for column in (racks.hosts, racks.block, racks.high))
-    level = np.where(hosts & (high <= 2), 0, np.where(~hosts & (block == EVERY), 2, 1))
-    inner = flows.b >= 0
-    a, b = flows.a, np.where(inner, flows.b, flows.a)
-    low = np.where(level[a] <= level[b], a, b)
-    top = np.where(level[a] <= level[b], b, a)
-    weighty = _weighty(flows, low, top, count)
-    star = inner & weighty & (level[low] == 0) & (level[top] == 1)
-    spoke = inner & weighty & (level[low] == 1) & (level[top] == 2)
-    least = flows.cents.min(axis=1)
-    rest = float(least[flows.kind[~star & ~spoke]].sum())
-    hubs = np.bincount(low[star], minlength=count)
-    members: list[Counter[tuple[int, float]]] = [Counter() for _ in range(count)]
-    for host, hub, kind in zip(low[star].tolist(), top[star].tolist(), flows.kind[star].tolist(), strict=True):
-        members[hub][kind, 1 / int(hubs[host])] += 1
-    slope, _ = weights(flows, places, count)
-    stars: dict[Star, int] = {}
-    number = {
-        hub: stars.setdefault(tuple((k, n, t) for (k, t), n in sorted(members[hub].items())), len(stars))
-        for hub in np.flatnonzero(level == 1).tolist()
-    }
-    up = np.zeros(count)
-    np.add.at(up, low[spoke], slope[flows.kind[spoke]])
-    spokes: dict[int, Counter[Spoke]] = {hub: Counter() for hub in np.flatnonzero(level == 2).tolist()}
-    for hub, root, kind in zip(low[spoke].tolist(), top[spoke].tolist(), flows.kind[spoke].tolist(), strict=True):
-        spokes[root][number[hub], kind, float(slope[kind] / up[hub])] += 1
-    roots = Counter(tuple(sorted(found.items())) for found in spokes.values())
-    alone = Counter(number[hub] for hub in number if up[hub] == 0)
-    single = int(((level == 0) & (hubs == 0)).sum())
-    return Tree(tuple(stars), tuple(roots.items()), tuple(sorted(alone.items())), single, rest)
-
-
-def _weighty(flows: Flows, low: Ints, top: Ints, count: int) -> npt.NDArray[np.bool_]:
-    """Pairs whose price varies at least a tenth as much as that of the lower rack's pair that varies most."""
-    finite = np.where(flows.cents < TOO_LONG / 2, flows.cents, flows.cents.min(axis=1, keepdims=True))
-    range_ = np.ptp(finite, axis=1)[flows.kind]
-    most = np.zeros(count)
-    np.maximum.at(most, np.where(flows.b >= 0, low, 0), np.where(flows.b >= 0, range_, 0))
-    return np.asarray(range_ >= 0.1 * most[low])
-
-
 def lower_bound(racks: Racks, flows: Flows, places: Places, best: float) -> float:
-    """Cents of the cables between racks that no placement undercuts; ``best``: of one that was found."""
-    tree = tree_of(racks, flows, places)
-    near = np.round(np.abs(places.room.aside_m(places.position)), 3)
-    _, ring = np.unique(near, return_inverse=True)
-    room = np.bincount(ring)
-    price = np.zeros(len(room))
-    classes = sum(len(s) for s in tree.stars) + sum(len(r) for r, _ in tree.roots)
-    steps = int(np.clip(MOST_CELLS / (max(classes, 1) * len(places) ** 2), 1, STEPS))
-    found, scale, since = -np.inf, 0.3, 0
-    for _ in range(steps):
-        value, taken = _relaxed(tree, flows, places, price[ring])
-        if value > found + 1e-4 * abs(best - found):
-            found, since = value, 0
-        else:
-            found, since = max(found, value), since + 1
+    """Cents of the cables between racks that no arrangement undercuts; ``best``: of one that was found."""
+    ground = Ground.of(flows, places)
+    tree = tree_of(racks, flows)
+    price = np.zeros(len(ground.capacity))
+    found, scale, since = -np.inf, 0.5, 0
+    for _ in range(STEPS):
+        value, taken = relaxed(tree, ground, price)
+        better = value > found + 1e-4 * abs(best - found)
+        found, since = max(found, value), 0 if better else since + 1
         if since == 3:
             scale, since = scale / 2, 0
-        slope = np.bincount(ring, weights=taken) - room
+        slope = taken - ground.capacity
         slope[(price <= 0) & (slope < 0)] = 0
         norm = float(slope @ slope)
-        if norm == 0 or best - value <= 0.5:
+        if norm <= 0 or best - value <= 0.5:
             break
         price = np.maximum(0, price + scale * (best - value) / norm * slope)
     return found
 
 
-def _relaxed(tree: Tree, flows: Flows, places: Places, price: Floats) -> tuple[float, Floats]:
-    """L(u), and how often each place is taken in it."""
-    cache: dict[tuple[int, int, float], Floats] = {}
-    worth = [_star(star, flows, places, price, cache) for star in tree.stars]
+def tree_of(racks: Racks, flows: Flows) -> Tree:
+    """The stars and spokes of the racks."""
+    level = levels(racks)
+    stars, number, counted = stars_of(racks, flows, level)
+    inner = flows.b >= 0
+    other = np.where(inner, flows.b, flows.a)
+    up = level[flows.a] <= level[other]
+    low, top = np.where(up, flows.a, other), np.where(up, other, flows.a)
+    spoke = inner & (level[low] == LEAVES) & (level[top] == CENTRAL)
+    rest = float(flows.cents.min(axis=1)[flows.kind[~counted & ~spoke]].sum())
+    slope, _ = weights(flows, len(racks))
+    total = np.zeros(len(racks))
+    np.add.at(total, low[spoke], slope[flows.kind[spoke]])
+    spokes: dict[int, Counter[Spoke]] = {root: Counter() for root in np.flatnonzero(level == CENTRAL).tolist()}
+    for hub, root, kind in zip(low[spoke].tolist(), top[spoke].tolist(), flows.kind[spoke].tolist(), strict=True):
+        spokes[root][*number[hub], kind, float(slope[kind] / total[hub])] += 1
+    roots = Counter(tuple(sorted(found.items())) for found in spokes.values())
+    alone = Counter(number[hub] for hub in np.flatnonzero(level == LEAVES).tolist() if total[hub] == 0)
+    return Tree(stars, tuple(roots.items()), tuple(sorted(alone.items())), rest)
+
+
+def relaxed(tree: Tree, ground: Ground, price: Floats) -> tuple[float, Floats]:
+    """L(u), and how many racks stand in each ring in it."""
+    worth = valued(tree.stars, ground, price)
     taken = np.zeros(len(price))
-    value = tree.rest - float(price.sum())
+    value = tree.rest - float(price @ ground.capacity)
     for spokes, count in tree.roots:
-        cost = price.copy()
-        for (star, kind, share), times in spokes:
-            cost += times * (share * worth[star][:, None] + flows.cents[kind][places.between]).min(axis=0)
-        at = int(cost.argmin())
-        value += count * float(cost[at])
-        taken[at] += count
-        for (star, kind, share), times in spokes:
-            p = int((share * worth[star] + flows.cents[kind][places.between[:, at]]).argmin())
-            _take(taken, tree.stars[star], p, count * times * share, flows, places, price)
-    for star, count in tree.alone:
-        p = int(worth[star].argmin())
-        value += count * float(worth[star][p])
-        _take(taken, tree.stars[star], p, count, flows, places, price)
-    if tree.single:
-        value += tree.single * float(price.min())
-        taken[int(price.argmin())] += tree.single
+        value += count * _root(spokes, count, worth, ground, price, taken)
+    for (star, which), count in tree.alone:
+        at = int(worth[star].least[which].argmin())
+        value += count * float(worth[star].least[which][at])
+        worth[star].take(which, at, count, taken)
     return value, taken
 
 
-def _star(
-    star: Star, flows: Flows, places: Places, price: Floats, cache: dict[tuple[int, int, float], Floats]
-) -> Floats:
-    """V_l by place."""
-    worth = price.copy()
-    for key in star:
-        if key not in cache:
-            kind, number, theta = key
-            cost = flows.cents[kind][places.between] + theta * price
-            np.fill_diagonal(cost, np.inf)
-            cache[key] = np.partition(cost, number - 1, axis=1)[:, :number].sum(axis=1)
-        worth += cache[key]
-    return worth
-
-
-def _take(taken: Floats, star: Star, p: int, weight: float, flows: Flows, places: Places, price: Floats) -> None:
-    """Count the places that a rack of leaves at ``p`` and its host racks take."""
-    taken[p] += weight
-    for kind, number, theta in star:
-        cost = flows.cents[kind][places.between[p]] + theta * price
-        cost[p] = np.inf
-        taken[np.argsort(cost, kind="stable")[:number]] += weight * theta
-
-
-__all__ = ["Ints", "lower_bound"]
+def _root(
+    spokes: tuple[tuple[Spoke, int], ...], count: int, worth: list[Valued], ground: Ground, price: Floats, taken: Floats
+) -> float:
+    """The least that a rack of spines costs with its shares of the stars; adds what it takes to ``taken``."""
+    cost = price[ground.ring].copy()
+    chosen = []
+    for (star, which, kind, share), times in spokes:
+        # By aside of the spines, and row (the same, another) and aside of the leaves.
+        each = share * worth[star].least[which] + ground.cents(kind, ground.near)
+        least = each.reshape(len(cost), -1)
+        chosen.append(least.argmin(axis=1) % len(cost))
+        cost += times * least.min(axis=1)
+    at = int(cost.argmin())
+    taken[ground.ring[at]] += count
+    for ((star, which, _, share), times), leaf in zip(spokes, chosen, strict=True):
+        worth[star].take(which, int(leaf[at]), count * times * share, taken)
+    return float(cost[at])

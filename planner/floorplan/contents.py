@@ -183,10 +183,10 @@ def serving(asked: Asked, blocks: Ints) -> pl.DataFrame:
 def _leaf_streams(leaves: pl.DataFrame, *, together: bool) -> Iterator[tuple[int, int, Ints]]:
     """Block, side and leaves of each set of leaves that shares racks."""
     block = pl.lit(EVERY, pl.Int64) if together else pl.col("block")
-    for (number, side), rows in leaves.with_columns(block=block).sort("block", "side", "id").group_by(
-        "block", "side", maintain_order=True
+    for (number, side), rows in (
+        leaves.with_columns(block=block).sort("block", "side", "id").group_by("block", "side", maintain_order=True)
     ):
-        yield int(number), int(side), rows["id"].to_numpy().astype(np.int64)  # type: ignore[call-overload]
+        yield int(number), int(side), rows["id"].to_numpy().astype(np.int64)
 
 
 def _central_streams(asked: Asked) -> Iterator[tuple[int, Ints, Ints, int]]:
@@ -198,9 +198,10 @@ def _central_streams(asked: Asked) -> Iterator[tuple[int, Ints, Ints, int]]:
     upper = upper.with_columns(where=where).sort("where", "side", "id")
     for (_, side), rows in upper.group_by("where", "side", maintain_order=True):
         group = rows["redundant"].to_numpy()
-        nth = (pl.int_range(pl.len()).over("redundant") + pl.col("redundant"))
+        nth = pl.int_range(pl.len()).over("redundant") + pl.col("redundant")
         least = 2 if (rows["alone"].to_numpy() & (np.bincount(group)[group] > 1)).any() else 1
-        yield int(side), rows["id"].to_numpy().astype(np.int64), rows.select(nth).to_series().to_numpy(), least  # type: ignore[call-overload]
+        chosen = rows["id"].to_numpy().astype(np.int64)
+        yield int(side), chosen, rows.select(nth).to_series().to_numpy(), least
 
 
 def _hang(racks: Racks, block: int, side: int, parts: list[Ints]) -> None:
@@ -272,4 +273,4 @@ def _served(asked: Asked, rack: Ints) -> Iterator[tuple[int, Ints]]:
     for (leaf,), rows in frame.sort("leaf").group_by("leaf", maintain_order=True):
         few = rows["pdu"].sum() * 2 <= rows.height
         served = rows.filter(~pl.col("pdu") & (pl.col("rack") >= 0))["rack"].to_numpy()
-        yield int(leaf), served if few else served[:0]  # type: ignore[call-overload]
+        yield int(leaf), served if few else served[:0]

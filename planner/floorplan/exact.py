@@ -10,9 +10,9 @@ from ortools.sat.python import cp_model
 from planner.floorplan.flows import Flows, Places
 from planner.floorplan.racks import Ints, Racks
 
-MOST_PAIRS = 40_000
+MOST_PAIRS = 12_000
 """Pairs of racks and places (a boolean each) up to which the exact model is tried."""
-DETERMINISTIC_SECONDS = 8.0
+DETERMINISTIC_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def _pair(
 ) -> list[cp_model.LinearExprT]:
     """Cost terms of two racks at each pair of places; the least cost is taken out as a constant."""
     size = len(one)
-    least = int(cents[~np.eye(size, dtype=np.bool_)].min())
-    y = [[model.new_bool_var("") if p != q else None for q in range(size)] for p in range(size)]
+    apart = ~np.eye(size, dtype=np.bool_)
+    least = int(cents[apart].min())
+    y = {(p, q): model.new_bool_var("") for p, q in np.argwhere(apart).tolist()}
     for p in range(size):
-        model.add(sum(v for v in y[p] if v is not None) == one[p])
-        model.add(sum(y[q][p] for q in range(size) if q != p) == other[p])
-    return [least] + [
-        int(cents[p, q] - least) * y[p][q] for p in range(size) for q in range(size) if p != q and cents[p, q] > least
-    ]
+        others = [q for q in range(size) if q != p]
+        model.add(sum(y[p, q] for q in others) == one[p])
+        model.add(sum(y[q, p] for q in others) == other[p])
+    return [least, *(int(cents[at] - least) * chosen for at, chosen in y.items() if cents[at] > least)]

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from fabric.trays import Room, middles
+from fabric.catalogue import Catalogue
+from fabric.intent.site import Site
+from fabric.tables import Fabric
+from fabric.trays import UNIT_M, Room, link_ways_m, middles, racks_of
 from planner.floorplan.contents import Asked
 from planner.floorplan.prices import PriceTable
 from planner.floorplan.racks import Floats, Ints, Racks
 
+_MOST = {"up": "most", "inside": "inside_most"}
+
 
 @dataclass(frozen=True)
 class Places:
-    """Where a rack may stand, row by row: row, position, and metres of tray between any two, as numbers of ``metres``."""
+    """Where a rack may stand, row by row: row, position, metres of tray between any two (as numbers of ``metres``)."""
 
     row: Ints
     position: Ints
@@ -57,34 +62,56 @@ def places_of(racks_free: Sequence[tuple[int, int]], room: Room) -> Places:
     metres = np.unique(np.concatenate([between.ravel(), out]))
     metres = metres[np.isfinite(metres)] if len(row) > 1 else np.unique(out)
     np.fill_diagonal(between, metres[0])
-    number = np.searchsorted(metres, between).astype(np.int32)
+    number = np.searchsorted(metres, between)
     return Places(row, position, metres, number, np.searchsorted(metres, out), room)
 
 
 def flows_of(asked: Asked, racks: Racks, prices: PriceTable, places: Places) -> Flows:
     """Cables between racks. A cable with ends in several racks counts a share to each."""
     links = _links(asked, racks, prices)
-    outside = links["b"] == -1
-    inside = links.filter((links["a"] == links["b"]) & ~outside)
-    loose = links.filter((links["a"] < 0) | (links["b"] < -1))
+    inside = links.filter((pl.col("a") == pl.col("b")) & (pl.col("a") >= 0))
+    loose = links.filter((pl.col("a") < 0) | (pl.col("b") < -1))
     moving = links.filter((pl.col("a") >= 0) & (pl.col("b") >= -1) & (pl.col("a") != pl.col("b")))
-    fixed = float((prices.at(*_kind_way(inside, "inside")) * inside["share"].to_numpy()).sum())
-    least = prices.at(loose["kind"].to_numpy(), np.full(loose.height, asked.site.slack_m))
-    fixed += float((least * loose["share"].to_numpy()).sum())
-    moving = moving.with_columns(pl.min_horizontal("a", "b").alias("low"), pl.max_horizontal("a", "b").alias("high"))
-    moving = moving.with_columns(a=pl.when(pl.col("b") < 0).then("a").otherwise("low"), b=pl.when(pl.col("b") < 0).then(-1).otherwise("high"))
-    cables = moving.group_by("a", "b", "kind", "up").agg(pl.col("share").sum().round(9)).sort("a", "b", "kind", "up")
+    fixed = _sum(inside, prices, "inside", "inside_most") + _sum(loose, prices, "least", "least")
+    key = ["a", "b", "kind", "up", "most"]
+    cables = moving.group_by(key).agg(pl.col("share").sum().round(9)).sort(key)
     pairs, classes = _classes(cables)
     return Flows(pairs[:, 0], pairs[:, 1], pairs[:, 2], _cents(classes, prices, places), fixed)
 
 
-def _kind_way(frame: pl.DataFrame, column: str) -> tuple[Ints, Floats]:
-    return frame["kind"].to_numpy(), frame[column].to_numpy()
+def _sum(links: pl.DataFrame, prices: PriceTable, way: str, reach: str) -> float:
+    kind, share, ways, reaches = (links[name].to_numpy() for name in ("kind", "share", way, reach))
+    return float((prices.at(kind, ways, reaches) * share).sum())
+
+
+def measured(fabric: Fabric, site: Site, catalogue: Catalogue, prices: PriceTable) -> float:
+    """Cents of all cables of a fabric whose devices have places, by the same prices."""
+    rack = racks_of(fabric)["rack"].cast(pl.Int64).fill_null(-2)
+    cable = fabric.links["cable"].to_numpy()
+    b = rack.gather(fabric.links["b_device"])
+    frame = pl.DataFrame(
+        {
+            "kind": prices.kind[cable],
+            "cable": cable,
+            "component": prices.component[cable],
+            "a": rack.gather(fabric.links["a_device"]),
+            "b": b.fill_null(-1),
+            "share": 1 / np.bincount(cable, minlength=fabric.cables.height)[cable],
+            "way": link_ways_m(fabric, site, catalogue),
+        }
+    ).with_columns(a=pl.min_horizontal("a", "b"), b=pl.max_horizontal("a", "b"))
+    most = pl.col("way").max().over("component", "a", "b")
+    return _sum(frame.with_columns(pl.col("way").max().over("cable", "a", "b"), most=most), prices, "way", "most")
 
 
 def _links(asked: Asked, racks: Racks, prices: PriceTable) -> pl.DataFrame:
-    """By link: kind, racks of its ends (b -1: leaves the room; -2: no rack yet), share of its cable, metres up and down
-    (slack included), and metres where both ends are in one rack."""
+    """One row a link.
+
+    ``kind``; ``a`` and ``b``, racks of its ends, the lower first (b -1: leaves the room; -2: no rack yet); ``share`` of
+    its cable; ``up``: metres up and down, slack included, of the longest link of its cable between the two racks, and
+    ``most``, of those that hang together with it; ``inside`` and ``inside_most``: metres within a rack; ``least``:
+    metres at least.
+    """
     links, room, site = asked.fabric.links, Room(asked.site), asked.site
     devices = racks.devices
     middle = middles(devices.unit, devices.units, site.rack_units)
@@ -92,35 +119,38 @@ def _links(asked: Asked, racks: Racks, prices: PriceTable) -> pl.DataFrame:
     outside = links["b_device"].is_null().to_numpy()
     up = room.climb_m(middle)
     cable = links["cable"].to_numpy()
-    share = 1 / np.bincount(cable, minlength=asked.fabric.cables.height)[cable]
-    rack_b = np.where(devices.rack[b] < 0, -2, devices.rack[b])
-    from fabric.trays import UNIT_M
-
-    return pl.DataFrame(
+    one, other = devices.rack[a], np.where(outside, -1, np.where(devices.rack[b] < 0, -2, devices.rack[b]))
+    frame = pl.DataFrame(
         {
             "kind": prices.kind[cable],
-            "a": devices.rack[a],
-            "b": np.where(outside, -1, rack_b),
-            "share": share,
+            "cable": cable,
+            "component": prices.component[cable],
+            "a": np.where(other < 0, one, np.minimum(one, other)),
+            "b": np.where(other < 0, other, np.maximum(one, other)),
+            "share": 1 / np.bincount(cable, minlength=asked.fabric.cables.height)[cable],
             "up": np.round(up[a] + np.where(outside, 0, up[b]) + site.slack_m, 3),
             "inside": np.round(np.abs(middle[a] - middle[b]) * UNIT_M + site.slack_m, 3),
+            "least": np.full(len(cable), site.slack_m),
         }
     )
+    together = [pl.col(name).max().over("component", "a", "b").alias(new) for name, new in _MOST.items()]
+    return frame.with_columns(pl.col(*_MOST).max().over("cable", "a", "b"), *together)
 
 
 def _classes(cables: pl.DataFrame) -> tuple[Ints, list[pl.DataFrame]]:
     """Pairs (a, b, class) and the cables of each class: pairs whose cables are alike are of one class."""
-    said = pl.concat_str(pl.col("kind"), pl.lit(":"), pl.col("up"), pl.lit(":"), pl.col("share"))
+    said = pl.concat_str("kind", "up", "most", "share", separator=":")
     pairs = cables.group_by("a", "b", maintain_order=True).agg(said.str.join(" ").alias("said"))
     pairs = pairs.with_columns(kind=pl.col("said").rank("dense").cast(pl.Int64) - 1)
     first = pairs.unique("kind", keep="first", maintain_order=True).sort("kind")
-    mine = cables.join(first.select("a", "b", number="kind"), on=["a", "b"], how="inner").sort("number", "kind", "up")
+    mine = cables.join(first.select("a", "b", number="kind"), on=["a", "b"], how="inner")
+    mine = mine.sort("number", "kind", "up", "most")
     return pairs.select("a", "b", "kind").to_numpy(), mine.partition_by("number", maintain_order=True)
 
 
 def _cents(classes: list[pl.DataFrame], prices: PriceTable, places: Places) -> Floats:
     rows = []
     for cables in classes:
-        kind, up, share = (cables[name].to_numpy() for name in ("kind", "up", "share"))
-        rows.append(share @ prices.at(kind[:, None], up[:, None] + places.metres))
+        kind, up, most, share = (cables[name].to_numpy() for name in ("kind", "up", "most", "share"))
+        rows.append(share @ prices.at(kind[:, None], up[:, None] + places.metres, most[:, None] + places.metres))
     return np.array(rows).reshape(len(rows), len(places.metres))

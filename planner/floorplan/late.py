@@ -16,7 +16,7 @@ Late = tuple[Ints, Ints, Ints]
 
 def late_leaves(asked: Asked, racks: Racks, places: Places, where: Ints) -> Late:
     """A rack for each: of those with room the one with the least tray to all that it serves, then the first."""
-    waiting = np.flatnonzero((racks.devices.rack[asked.hosts :] < 0)) + asked.hosts
+    waiting = np.flatnonzero(racks.devices.rack[asked.hosts :] < 0) + asked.hosts
     room = _Room(asked, racks, places, where)
     served = _served(asked, racks, where, waiting)
     found = [room.take(int(leaf), served[int(leaf)]) for leaf in waiting]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from planner.floorplan.flows import Flows, Places
-from planner.floorplan.racks import EVERY, Ints, Racks
+from planner.floorplan.prices import TOO_LONG
+from planner.floorplan.racks import EVERY, Floats, Ints, Racks
+
+Bools = npt.NDArray[np.bool_]
 
 
-def weights(flows: Flows, places: Places, racks: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Cents a metre of each class (a straight line through its prices), and of all cables of each rack."""
-    metres = places.metres
-    spread = metres - metres.mean()
-    scale = float((spread**2).sum())
-    capped = np.minimum(flows.cents, np.where(flows.cents < 1e10, flows.cents, 0).max(axis=1, keepdims=True, initial=0))
-    slope = (capped * spread).sum(axis=1) / scale if scale else np.ones(len(capped))
-    slope = np.maximum(slope, 1e-6)
+def weights(flows: Flows, racks: int) -> tuple[Floats, Floats]:
+    """How much the price of each class varies, per number of metres, and that of all cables of each rack."""
+    finite = np.where(flows.cents < TOO_LONG / 2, flows.cents, flows.cents.min(axis=1, keepdims=True, initial=np.inf))
+    slope = np.maximum(np.ptp(finite, axis=1), 1e-6) if finite.size else np.ones(len(finite))
     rack = np.zeros(racks)
     np.add.at(rack, flows.a, slope[flows.kind])
     inner = flows.b >= 0
@@ -25,7 +25,7 @@ def weights(flows: Flows, places: Places, racks: int) -> tuple[np.ndarray, np.nd
 
 def laid(racks: Racks, flows: Flows, places: Places) -> Ints:
     """A place for every rack, and the empty ones after them: ``where`` of ``search``."""
-    _, weight = weights(flows, places, len(racks))
+    _, weight = weights(flows, len(racks))
     block, hosts = np.array(racks.block), np.array(racks.hosts)
     aside = np.abs(places.room.aside_m(places.position))
     middle = (places.row.min() + places.row.max()) / 2
@@ -47,7 +47,7 @@ def laid(racks: Racks, flows: Flows, places: Places) -> Ints:
     return where
 
 
-def _block(mine: Ints, spots: Ints, hosts: np.ndarray, weight: Ints, places: Places) -> Ints:  # type: ignore[type-arg]
+def _block(mine: Ints, spots: Ints, hosts: Bools, weight: Floats, places: Places) -> Ints:
     """Switch racks where the way from the block's other racks is shortest, the heaviest first; hosts in the others."""
     central = places.metres[places.between[np.ix_(spots, spots)]].sum(axis=1)
     best = np.lexsort((spots, np.round(central, 6)))

@@ -1,4 +1,4 @@
-"""What a cable costs by the length of its way, plugs included: a table a kind of cable, a column a length."""
+"""What a cable costs by the length of its way, plugs included: a table a kind of cable."""
 
 from __future__ import annotations
 
@@ -19,51 +19,85 @@ from planner.floorplan.racks import Floats, Ints
 TOO_LONG = 1e11
 """Cents of a cable that no medium reaches: more than any placement without one."""
 _LENGTH = ("way_m", "reach_m")
+_RUNGS = np.array(RUNGS_M)
 
 
 @dataclass(frozen=True)
 class PriceTable:
-    """Cents of one cable by kind (rows) and length of ``RUNGS_M`` (columns, and one for what is longer)."""
+    """Cents of one cable by kind, way and reach (numbers of ``RUNGS_M``, and one more for what is longer).
+
+    The reach is the longest way among cables whose plugs hang together: it decides what they are made of.
+    """
 
     kind: Ints
     """By cable id."""
+    component: Ints
+    """Cables whose plugs hang together, by cable id."""
     kinds: tuple[Kind, ...]
     cents: Floats
 
-    def at(self, kind: Ints, way_m: Floats) -> Floats:
-        """Cents of cables of these kinds and ways."""
-        return np.asarray(self.cents[kind, np.searchsorted(np.array(RUNGS_M), way_m)])
+    def at(self, kind: Ints, way_m: Floats, reach_m: Floats) -> Floats:
+        """Cents of cables of these kinds, ways and reaches."""
+        return np.asarray(self.cents[kind, np.searchsorted(_RUNGS, way_m), np.searchsorted(_RUNGS, reach_m)])
 
     def reach_m(self, kind: int) -> float:
         """Longest way of the kind that some medium reaches."""
-        fitting = np.flatnonzero(self.cents[kind, :-1] < TOO_LONG)
+        fitting = np.flatnonzero(np.diagonal(self.cents[kind])[:-1] < TOO_LONG)
         return float(RUNGS_M[fitting[-1]]) if len(fitting) else 0.0
 
 
 def price_table(fabric: Fabric, design: Design, catalogue: Catalogue, prices: Prices) -> PriceTable:
-    """The cheapest way of making a cable of each kind and length, as if all that hang together had its length.
+    """What media are chosen for a cable of each kind and length, as if all that hangs together with it were like it.
 
-    Never more than the cable costs when media are chosen for all. A kind that has no part at any length costs nothing:
-    it is a finding of its own, not the floor plan's.
+    A kind that has no part at any length is a finding of its own, not the floor plan's; it costs a cent a metre here,
+    so that it is kept short all the same.
     """
     frame = cable_kinds(fabric, design, catalogue, pl.repeat(1.0, fabric.cables.height, eager=True))
     key = [name for name in KIND if name not in _LENGTH]
     unique = frame.unique(key, maintain_order=True).with_columns(count=pl.lit(1, pl.UInt32))
     kinds = tuple(kind_of(row) for row in unique.iter_rows(named=True))
-    number = pl.int_range(unique.height, dtype=pl.Int64, eager=True).alias("kind")
-    joined = frame.join(unique.select(key).with_columns(number), on=key, how="left", nulls_equal=True, maintain_order="left")
-    cents = np.array([[*(_cents(kind, rung, catalogue, prices) for rung in RUNGS_M), TOO_LONG] for kind in kinds])
-    cents = cents.reshape(len(kinds), len(RUNGS_M) + 1)
-    cents[(cents[:, :-1] >= TOO_LONG).all(axis=1)] = 0.0
-    # A longer cable never costs less; where the catalogue says so (no short splitters), the longer one is bought.
-    cents = np.minimum.accumulate(cents[:, ::-1], axis=1)[:, ::-1]
-    return PriceTable(joined["kind"].to_numpy(), kinds, cents)
+    named = unique.select(key).with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
+    number = frame.join(named, on=key, how="left", nulls_equal=True, maintain_order="left")["number"]
+    cents = np.array([_by_length(kind, catalogue, prices) for kind in kinds])
+    return PriceTable(number.to_numpy(), frame["component"].to_numpy(), kinds, cents)
 
 
-def _cents(kind: Kind, way_m: float, catalogue: Catalogue, prices: Prices) -> float:
-    alike = replace(kind, way_m=way_m, reach_m=way_m)
+def _by_length(kind: Kind, catalogue: Catalogue, prices: Prices) -> Floats:
+    """Cents by way and reach; a way longer than the reach counts as its own reach."""
+    size = len(RUNGS_M) + 1
+    made = [_choice(kind, rung, catalogue, prices) for rung in RUNGS_M]
+    if all(choice.part == UNRESOLVED for _, choice in made):
+        return np.repeat([*RUNGS_M, RUNGS_M[-1]], size).reshape(size, size)
+    cents = np.full((size, size), TOO_LONG)
+    for reach, (alike, choice) in enumerate(made):
+        for way in range(reach + 1):
+            cents[way, reach] = _shorter(alike, choice, RUNGS_M[way], catalogue, prices)
+    # A length that is not made is bought longer; a longer way never counts less, whatever a medium saves.
+    for axis in (1, 0):
+        cents = np.flip(_filled(np.flip(cents, axis), axis), axis)
+        cents = np.maximum.accumulate(cents, axis=axis)
+    return cents
+
+
+def _filled(cents: Floats, axis: int) -> Floats:
+    """Along the axis, what is too long takes the last price before it."""
+    fits = cents < TOO_LONG
+    last = np.maximum.accumulate(np.where(fits, np.indices(cents.shape)[axis], 0), axis=axis)
+    return np.asarray(np.take_along_axis(cents, last, axis=axis))
+
+
+def _choice(kind: Kind, metres: float, catalogue: Catalogue, prices: Prices) -> tuple[Kind, Choice]:
+    alike = replace(kind, way_m=metres, reach_m=metres)
     [choice] = choose([alike], catalogue, prices)
-    return choice_cents(alike, choice, catalogue, prices)
+    return alike, choice
+
+
+def _shorter(kind: Kind, choice: Choice, way_m: float, catalogue: Catalogue, prices: Prices) -> float:
+    """Cents with the plugs chosen, and a fibre no longer than this way needs."""
+    if choice.part == UNRESOLVED or choice.own_ends:
+        return choice_cents(kind, choice, catalogue, prices)
+    length = catalogue.cables[choice.part].length_at_least(way_m)
+    return choice_cents(kind, choice._replace(length_m=length or choice.length_m), catalogue, prices)
 
 
 def choice_cents(kind: Kind, choice: Choice, catalogue: Catalogue, prices: Prices) -> float:
@@ -77,12 +111,3 @@ def choice_cents(kind: Kind, choice: Choice, catalogue: Catalogue, prices: Price
         return shares[1 if from_b else 0] * cable
     plugs = zip(shares, (choice.a_optic, choice.b_optic), strict=True)
     return cable + sum(s * optic_cents(prices, catalogue.optics[o]).cents for s, o in plugs if o in catalogue.optics)
-
-
-def cabling_cents(fabric: Fabric, design: Design, catalogue: Catalogue, prices: Prices, ways_m: pl.Series) -> float:
-    """Cents of all cables with their plugs as media are chosen for them; TOO_LONG for each kind that has no part."""
-    frame = cable_kinds(fabric, design, catalogue, ways_m)
-    kinds = frame.group_by(KIND, maintain_order=True).agg(pl.len().cast(pl.UInt32).alias("count"))
-    alike = [kind_of(row) for row in kinds.iter_rows(named=True)]
-    choices = choose(alike, catalogue, prices)
-    return sum(k.count * choice_cents(k, c, catalogue, prices) for k, c in zip(alike, choices, strict=True))

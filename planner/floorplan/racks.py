@@ -142,7 +142,7 @@ def _most(units: int, watts: float, units_left: int, watts_left: float) -> int:
 
 
 def spread(racks: Racks, chosen: Ints, key: Ints, least: int) -> list[Ints]:
-    """Devices over the fewest racks that hold them, at least ``least``: device i into rack ``key[i]`` modulo the number."""
+    """Devices over the fewest racks that hold them, at least ``least``: device i into rack ``key[i]`` modulo it."""
     for count in range(max(1, least), max(len(chosen), least) + 1):
         parts = [chosen[key % count == number] for number in range(count)]
         if racks.each_fits(parts):
@@ -162,4 +162,4 @@ def evenly(racks: Racks, chosen: Ints) -> list[Ints]:
 def too_large(site: Site, names: Sequence[str], units: Ints, watts: Floats) -> list[tuple[str, int, float]]:
     """Models (with units and watts) of which not even one fits an empty rack."""
     wrong = (units > site.rack_units) | (watts > site.rack_power_kw * 1000 + 1e-3)
-    return sorted({(names[i], int(units[i]), float(watts[i])) for i in np.flatnonzero(wrong)})
+    return sorted({(names[i], int(units[i]), float(watts[i])) for i in np.flatnonzero(wrong).tolist()})

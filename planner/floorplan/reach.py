@@ -6,27 +6,25 @@ import numpy as np
 import polars as pl
 
 from fabric.errors import InfeasibleError, Problem
-from fabric.media.estimates import RUNGS_M
 from fabric.tables import Fabric
-from planner.floorplan.contents import Asked
 from planner.floorplan.prices import TOO_LONG, PriceTable
 
 
-def too_long(asked: Asked, prices: PriceTable, fabric: Fabric, ways: pl.Series) -> None:
-    """Raise InfeasibleError where the way of a cable is longer than any of its media reaches: by how much, and what would do."""
+def too_long(prices: PriceTable, fabric: Fabric, ways: pl.Series) -> None:
+    """Raise InfeasibleError where a cable would be longer than any of its media: by how much, and what would do."""
     metres = ways.to_numpy()
-    wrong = np.flatnonzero(prices.at(prices.kind, metres) >= TOO_LONG)
+    wrong = np.flatnonzero(prices.at(prices.kind, metres, metres) >= TOO_LONG)
     if not len(wrong):
         return
     problems = []
     for kind in np.unique(prices.kind[wrong]).tolist():
         mine = wrong[prices.kind[wrong] == kind]
         longest = int(mine[metres[mine].argmax()])
-        problems.append(_problem(asked, prices, fabric, kind, longest, len(mine), float(metres[longest])))
+        problems.append(_problem(prices, fabric, kind, longest, len(mine), float(metres[longest])))
     raise InfeasibleError(sorted(problems))
 
 
-def _problem(asked: Asked, prices: PriceTable, fabric: Fabric, kind: int, cable: int, count: int, metres: float) -> Problem:
+def _problem(prices: PriceTable, fabric: Fabric, kind: int, cable: int, count: int, metres: float) -> Problem:
     said = prices.kinds[kind]
     reach = prices.reach_m(kind)
     link = fabric.links.filter(pl.col("cable") == cable).row(0, named=True)
@@ -34,11 +32,9 @@ def _problem(asked: Asked, prices: PriceTable, fabric: Fabric, kind: int, cable:
     b = "what is not ours" if link["b_device"] is None else names[link["b_device"]]
     ends = f"{names[link['a_device']]} to {b}"
     what = (
-        f"{count} {said.tier} cable{'s' if count > 1 else ''} at {said.speed_gbps} Gb/s would be up to {metres:.1f} m long "
-        f"({ends}); no medium allowed reaches beyond {reach:g} m, {metres - reach:.1f} m less"
+        f"{count} {said.tier} cable{'s' if count > 1 else ''} of {said.speed_gbps} Gb/s would be up to {metres:.1f} m "
+        f"long ({ends}); no medium that fits reaches beyond {reach:g} m, {metres - reach:.1f} m less"
     )
     media = "allow singlemode in media, " if said.media and "singlemode" not in said.media else ""
-    return Problem(f"networks.{said.network}", what, f"{media}add a longer part to the catalogue, or place rows and racks closer")
-
-
-__all__ = ["RUNGS_M", "too_long"]
+    remedy = f"{media}add a longer part to the catalogue, or place rows and racks closer"
+    return Problem(f"networks.{said.network}", what, remedy)

@@ -26,7 +26,7 @@ def filled(asked: Asked) -> Racks:
     """The racks in the first style that fits the room; raises InfeasibleError with what is missing."""
     _each_fits(asked)
     places = len(free_places(asked.site))
-    tried = []
+    tried: list[tuple[str, Racks | None, int]] = []
     for style in _styles(asked.site):
         try:
             racks = fill(asked, style)
@@ -92,7 +92,8 @@ def _too_few(asked: Asked, places: int, tried: list[tuple[str, Racks | None, int
         said = f"switches need {own} racks of their own; switch_racks allows {site.switch_racks}"
         return Problem("site.switch_racks", said, f"raise switch_racks to {own}, or let it be auto")
     hosts = sum(least.hosts)
-    needs = f"needs {len(least)} racks of {site.rack_power_kw:g} kW and {site.rack_units} units ({hosts} with hosts, {len(least) - hosts} with switches only)"
+    each = f"racks of {site.rack_power_kw:g} kW and {site.rack_units} units"
+    needs = f"needs {len(least)} {each} ({hosts} with hosts, {len(least) - hosts} with switches only)"
     missing = len(least) - places
     rows = ceil(missing / site.racks_per_row)
     taken = f", {len(site.occupied)} of them occupied" if site.occupied else ""
@@ -104,7 +105,7 @@ def _too_few(asked: Asked, places: int, tried: list[tuple[str, Racks | None, int
 
 
 def _power_that_fits(asked: Asked, places: int) -> float | None:
-    """The least power of a rack, in steps of one more of some host, with which everything fits; None where none does."""
+    """The least power of a rack with which everything fits, of ``_steps``; None where none does."""
     for kw in _steps(asked):
         site = asked.site.model_copy(update={"rack_power_kw": kw})
         for style in _styles(site):

@@ -7,6 +7,7 @@ empty. ``worth[r, p]`` is what rack r's cables would cost at place p, all others
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Standing:
         kind = np.tile(flows.kind[inner], 2)
         order = np.argsort(one, kind="stable")
         cuts = np.searchsorted(one[order], np.arange(size + 1))
-        partners = [(other[order[s:e]], kind[order[s:e]]) for s, e in zip(cuts[:-1], cuts[1:], strict=True)]
+        partners = [(other[order[s:e]], kind[order[s:e]]) for s, e in pairwise(cuts.tolist())]
         worth = np.zeros((size, size))
         for a, c in zip(flows.a[~inner], flows.kind[~inner], strict=True):
             worth[a] += flows.cents[c, places.out]
@@ -56,7 +57,8 @@ class Standing:
         mates, classes = self.partners[a]
         joint = self.flows.cents[classes[mates == b]]
         if len(joint):
-            change += 2 * float((joint[:, self.places.between[here, there]] - joint[:, self.places.between[here, here]]).sum())
+            apart, none = self.places.between[here, there], self.places.between[here, here]
+            change += 2 * float((joint[:, apart] - joint[:, none]).sum())
         return float(change)
 
     def swap(self, a: int, b: int) -> None:

@@ -14,13 +14,14 @@ from fabric.trays import Room
 from planner.floorplan.bound import lower_bound
 from planner.floorplan.contents import Asked
 from planner.floorplan.exact import small, solved
-from planner.floorplan.flows import Flows, Places, flows_of, places_of
+from planner.floorplan.flows import Flows, Places, flows_of, measured, places_of
 from planner.floorplan.late import Late, late_leaves
 from planner.floorplan.lay import laid
-from planner.floorplan.prices import PriceTable, cabling_cents, price_table
+from planner.floorplan.prices import PriceTable, price_table
 from planner.floorplan.racks import Ints, Racks
 from planner.floorplan.reach import too_long
 from planner.floorplan.room import filled, free_places
+from planner.floorplan.rows import rowed
 from planner.floorplan.search import polished, total
 
 
@@ -36,10 +37,9 @@ class Answer:
     bound: float
 
     def proof(self, fabric: Fabric, ways: pl.Series) -> Proof:
-        """Cents of all cables with their plugs as media are chosen for these ways, the bound, and the gap between."""
-        asked = self.asked
-        too_long(asked, self.prices, fabric, ways)
-        cents = round(cabling_cents(fabric, asked.design, asked.catalogue, load_prices(asked.intent.prices_path), ways))
+        """Cents of all cables with their plugs, each priced for its own way, the bound, and the gap between."""
+        too_long(self.prices, fabric, ways)
+        cents = round(measured(fabric, self.asked.site, self.asked.catalogue, self.prices))
         bound = min(round(self.bound), cents)
         gap = (cents - bound) / cents if cents else 0.0
         return Proof("OPTIMAL" if cents - bound <= 1 else "FEASIBLE", cents, bound, round(gap, 6), "cents")
@@ -57,14 +57,24 @@ def solve(asked: Asked) -> Answer:
 
 def stand(racks: Racks, flows: Flows, places: Places) -> tuple[Ints, float]:
     """The best placement that was found, and what none undercuts (cents of cables between racks)."""
-    where = polished(flows, places, laid(racks, flows, places))
+    found = [polished(flows, places, laid(racks, flows, places))]
+    by_rows = rowed(racks, flows, places, found[0])
+    if by_rows is not None:
+        found.append(polished(flows, places, by_rows))
+    where = cheapest(flows, places, found)
     bound = lower_bound(racks, flows, places, total(flows, places, where))
     if small(racks, flows, places):
         exact = solved(racks, flows, places, where)
         bound = max(bound, exact.bound)
-        if exact.where is not None and total(flows, places, exact.where) < total(flows, places, where) - 0.5:
-            where = exact.where
+        if exact.where is not None:
+            where = cheapest(flows, places, [where, exact.where])
     return in_order(racks, flows, where), bound
+
+
+def cheapest(flows: Flows, places: Places, found: list[Ints]) -> Ints:
+    """The cheapest of some placements, the first of those as cheap."""
+    cents = [total(flows, places, where) for where in found]
+    return next(where for where, cost in zip(found, cents, strict=True) if cost <= min(cents) + 0.5)
 
 
 def in_order(racks: Racks, flows: Flows, where: Ints) -> Ints:

@@ -28,7 +28,8 @@ def written(asked: Asked, answer: Answer) -> Fabric:
     rack[late] = at
     units = devices.unit.copy()
     units[late] = unit
-    columns = pl.DataFrame({"rack": _nullable(rack, pl.UInt32), "unit": _nullable(np.where(units > 0, units, -1), pl.UInt16)})
+    unit_or_none = _nullable(np.where(units > 0, units, -1), pl.UInt16)
+    columns = pl.DataFrame({"rack": _nullable(rack, pl.UInt32), "unit": unit_or_none})
     return replace(
         asked.fabric,
         racks=_racks(asked, answer),
@@ -43,7 +44,7 @@ def _nullable(values: Ints, dtype: type[pl.DataType]) -> pl.Series:
 
 
 def _racks(asked: Asked, answer: Answer) -> pl.DataFrame:
-    """One row a free place: ``r03-07`` is position 7 of row 3; digits as many as the largest number needs, at least two."""
+    """One row a free place: ``r03-07`` is position 7 of row 3; as many digits as the largest needs, at least two."""
     site = asked.site
     places = free_places(site)
     wide = max(2, len(str(site.rows))), max(2, len(str(site.racks_per_row)))
