@@ -44,18 +44,19 @@ def write_plan(plan: Plan, folder: Path, files: Mapping[str, Writer] | None = No
     ``replace`` a plan that is there goes) or cannot be written; the same for what else ends the writing, Ctrl-C too.
     """
     target = Path(os.path.realpath(folder))
-    _refuse(folder, target, replace=replace)
+    refuse(folder, replace=replace)
     with _said_of(folder), _parents(target), _beside(target) as work:
         for name, writer in (_own(plan) | dict(files or {})).items():
             path = work / name
             path.parent.mkdir(parents=True, exist_ok=True)
             writer(path)
-        _sync(work)
+        os.sync()  # all is on the disk before its name says that it is whole; one call, a plan has thousands of files
         _move(work, target)
 
 
-def _refuse(folder: Path, target: Path, *, replace: bool) -> None:
-    """Only what is not there, or a plan that may go, is written to."""
+def refuse(folder: Path, *, replace: bool) -> None:
+    """Raise OutputError unless ``folder`` is not there yet, or is a plan that may go."""
+    target = Path(os.path.realpath(folder))
     for parent in target.parents:
         if parent.exists() and not parent.is_dir():
             raise OutputError(Problem(str(folder), f"{parent} is a file, not a folder", "name another folder"))
@@ -113,21 +114,6 @@ def _beside(target: Path) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Everything in the folder is on the disk before its name says that it is whole."""
-    for root, _, names in os.walk(folder):
-        for path in (*(Path(root) / name for name in names), Path(root)):
-            _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move(work: Path, target: Path) -> None:

@@ -168,3 +168,5 @@ class Design:
 
     name: str
     networks: dict[str, NetworkDesign]
+    floor: Proof | None = None
+    """What the floor plan says of its cables' cost; None without a site."""

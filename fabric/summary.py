@@ -190,7 +190,17 @@ def _totals(plan: Plan, optics: pl.DataFrame) -> Summary:
         "spares": int(plan.fabric.hosts["spare"].sum()),
         "services": plan.fabric.hosts.filter(role == "service").height,
         "gpus": int(hosts["gpus"].sum()),
+        "racks": _racks_used(plan),
+        "floor": None if plan.design.floor is None else asdict(plan.design.floor),
     }
+
+
+def _racks_used(plan: Plan) -> int | None:
+    """Racks that hold anything; None without a floor plan."""
+    if not plan.fabric.racks.height:
+        return None
+    used = pl.concat([plan.fabric.hosts["rack"], plan.fabric.switches["rack"]])
+    return used.drop_nulls().n_unique()
 
 
 def cost_basis(plan: Plan) -> str:
@@ -263,7 +273,19 @@ def _head(totals: Summary, name: str) -> str:
 def _foot(totals: Summary, width: int) -> list[str]:
     sums = f"{totals['links']:,} links, {totals['cables']:,} cables, {totals['transceivers']:,} transceivers"
     money = f"${totals['cost_usd']:,.0f}, {totals['power_w'] / 1000:,.1f} kW"
-    return [_cut(f"{sums}, {money}", width), *wrap(f"({totals['cost_basis']}; {totals['power_basis']})", width)]
+    return [
+        _cut(f"{sums}, {money}", width),
+        *_floor_words(totals),
+        *wrap(f"({totals['cost_basis']}; {totals['power_basis']})", width),
+    ]
+
+
+def _floor_words(totals: Summary) -> list[str]:
+    floor = totals["floor"]
+    if floor is None:
+        return []
+    cents = f"cables of ${floor['objective'] / 100:,.0f}, at least ${floor['bound'] / 100:,.0f} in any arrangement"
+    return [f"{totals['racks']:,} racks; {cents} of these racks (gap {floor['gap']:.1%})"]
 
 
 def _switch_words(tier: Summary | None) -> str | None:

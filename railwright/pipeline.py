@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 
-from fabric.bundle import write_plan
+from fabric.bundle import refuse, write_plan
 from fabric.catalogue import Catalogue, load_catalogue
 from fabric.checks import run
 from fabric.errors import InputError
 from fabric.exports import render
+from fabric.exports.configs import configs
+from fabric.exports.report import report
+from fabric.failures import analyse
 from fabric.findings import Finding
 from fabric.intent import Intent, load_intent
 from fabric.intent_catalogue import check_against
 from fabric.media import cable
 from fabric.plan import Plan
 from planner.build import build
+from planner.floorplan import bundle, place
 from planner.sizing import size
 from railwright.progress import Progress, Step
 
@@ -29,9 +35,13 @@ OUTPUTS = {
     "bom.csv": "bom",
     "bom.xlsx": "bom-xlsx",
     "drawings/fabric.svg": "drawing",
-    "report.html": "report",
 }
 """The dialect behind each file of a bundle."""
+ON_THE_FLOOR: dict[str, str] = {}
+"""The same for files that need a floor plan."""
+Tree = Callable[[Plan], Iterable[tuple[str, bytes]]]
+TREES: dict[str, Tree] = {"configs": configs}
+"""What writes many files, each with its path in the bundle."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +58,22 @@ def plan(intent_file: Path, folder: Path, progress: Progress, *, replace: bool =
 
     Raises InputError, InfeasibleError, or OutputError; ``folder`` then is as it was.
     """
+    refuse(folder, replace=replace)
     with progress.stage("Read the intent"):
         intent, catalogue = read(intent_file)
     with progress.stage("Size the networks", len(intent.networks)) as step:
         design = size(intent, catalogue, step)
     with progress.stage("Build the tables"):
         fabric = build(design, intent, catalogue)
+    with progress.stage("Place in racks"):
+        placed = place(fabric, design, intent, catalogue)
     with progress.stage("Choose cables"):
-        fabric = cable(fabric, design, catalogue)
-    made = Plan(intent, catalogue, design, fabric)
+        fabric = bundle(cable(placed.fabric, design, catalogue, placed.lengths_m))
+    made = Plan(intent, catalogue, changed(design, floor=placed.proof), fabric)
     with progress.stage("Check"):
         findings = tuple(run(made))
     left_out: list[str] = []
-    with progress.stage("Write the plan", len(OUTPUTS) + 1) as step:
+    with progress.stage("Write the plan", len(OUTPUTS) + len(TREES) + 2) as step:
         write_plan(made, folder, files(made, findings, step, left_out.append), replace=replace)
     return Outcome(made, findings, tuple(left_out))
 
@@ -82,22 +95,37 @@ def files(
     ``step`` hears the name of each file before it is written, ``too_large`` of those that are not.
     """
 
-    def export(name: str, dialect: str) -> Callable[[Path], None]:
+    def written(name: str, data: Callable[[], bytes | None]) -> Callable[[Path], None]:
         def write(path: Path) -> None:
             step(name)
-            data = render(made, dialect)
-            if data is None:
+            if (content := data()) is None:
                 too_large(name)
             else:
-                path.write_bytes(data)
+                path.write_bytes(content)
 
         return write
 
-    def checks(path: Path) -> None:
-        step("checks.jsonl")
-        path.write_text(lines(findings), encoding="utf-8")
+    def tree(name: str, of: Tree) -> Callable[[Path], None]:
+        def write(path: Path) -> None:
+            step(name)
+            for within, content in of(made):
+                file = path.parent / within
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
 
-    return {"checks.jsonl": checks, **{name: export(name, dialect) for name, dialect in OUTPUTS.items()}}
+        return write
+
+    return {
+        "checks.jsonl": written("checks.jsonl", lambda: lines(findings).encode()),
+        **{name: written(name, partial(render, made, dialect)) for name, dialect in outputs(made).items()},
+        "report.html": written("report.html", lambda: report(made, findings, analyse(made))),
+        **{name: tree(name, of) for name, of in TREES.items()},
+    }
+
+
+def outputs(made: Plan) -> Mapping[str, str]:
+    """The files of ``OUTPUTS``, and those of the floor plan where there is one."""
+    return {**OUTPUTS, **(ON_THE_FLOOR if made.fabric.racks.height else {})}
 
 
 def lines(findings: Sequence[Finding]) -> str:
