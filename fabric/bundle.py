@@ -128,7 +128,7 @@ def _move(work: Path, target: Path) -> None:
         if old.exists() and not target.exists():
             old.rename(target)
         raise
-    _sync_one(target.parent)
+    os.sync()
     if there:
         shutil.rmtree(old, ignore_errors=True)
 
