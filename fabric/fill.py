@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,16 +43,30 @@ def user_name(user: str) -> str:
 def placeholders(plan: Plan) -> tuple[str, ...]:
     """Names that the files of a plan may hold, sorted.
 
-    Pass phrases of the SNMPv3 users, the key of the subnet managers, the host name of the web server for provisioning.
-
-    What one file holds, ``named`` says.
+    Pass phrases of the SNMPv3 users, the key of the subnet managers, the host name of the web server for provisioning,
+    and what SONiC calls a box that the catalogue does not say. What one file holds, ``named`` says.
     """
-    users = [user.name for user in plan.intent.services.snmp_users]
-    technologies = {network.technology for network in plan.design.networks.values()}
-    names = {snmp_secret(user, kind) for user in users for kind in ("AUTH", "PRIV") if technologies != {"infiniband"}}
-    names |= {"SM_KEY"} if "infiniband" in technologies else set()
-    provisioned = {network.nos for network in plan.design.networks.values()} & {"sonic", "cumulus", "eos"}
-    return tuple(sorted(names | ({"ZTP_SERVER"} if provisioned else set())))
+    systems = {network.nos for network in plan.design.networks.values()}
+    names = {"SM_KEY"} if "opensm" in systems else set()
+    if systems - {"opensm"}:
+        users = [user.name for user in plan.intent.services.snmp_users]
+        names |= {snmp_secret(user, kind) for user in users for kind in ("AUTH", "PRIV")}
+    if systems & {"sonic", "cumulus", "eos"}:
+        names.add("ZTP_SERVER")
+    return tuple(sorted(names | set(_unnamed_boxes(plan))))
+
+
+def _unnamed_boxes(plan: Plan) -> Iterator[str]:
+    from fabric.exports.sonic.tables import hwsku_name, platform_name
+
+    switches = plan.fabric.switches
+    for model in switches.filter(switches["nos"] == "sonic")["model"].unique():
+        switch = plan.catalogue.switches[model]
+        said = {str(nos): support for nos, support in switch.nos.items()}.get("sonic")
+        if said is None or said.hwsku is None:
+            yield hwsku_name(switch)
+        if said is None or said.platform is None:
+            yield platform_name(switch)
 
 
 def snmp_secret(user: str, kind: str) -> str:

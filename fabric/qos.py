@@ -119,13 +119,12 @@ class QosPlan:
     def queues(self) -> tuple[Queue, ...]:
         """The classes that are used, in their order: congestion notification strictly, RoCE and the rest by weight.
 
-        Where RoCE itself is class 0, all that is not congestion notification is RoCE's.
+        Where class 0 is that of RoCE or of its notification, RoCE has the whole weight.
         """
         share = self.settings.lossless_percent
         shares = {DEFAULT_CLASS: 100 - share, self.roce_class: share}
-        if self.roce_class == DEFAULT_CLASS:
-            shares = {DEFAULT_CLASS: 100}
-        shares.pop(self.cnp_class, None)
+        if DEFAULT_CLASS in (self.roce_class, self.cnp_class):
+            shares = {self.roce_class: 100}
         weighted = [Queue(n, "weighted", percent) for n, percent in shares.items()]
         return tuple(sorted([*weighted, Queue(self.cnp_class, "strict", 0)], key=lambda queue: queue.traffic_class))
 
