@@ -43,13 +43,23 @@ def write_plan(plan: Plan, folder: Path, files: Mapping[str, Writer] | None = No
     Folders above it are made. Raises OutputError, and leaves everything as it was, where ``folder`` exists (but with
     ``replace`` a plan that is there goes) or cannot be written; the same for what else ends the writing, Ctrl-C too.
     """
-    target = Path(os.path.realpath(folder))
-    refuse(folder, replace=replace)
-    with _said_of(folder), _parents(target), _beside(target) as work:
+    with whole_folder(folder, replace=replace) as work:
         for name, writer in (_own(plan) | dict(files or {})).items():
             path = work / name
             path.parent.mkdir(parents=True, exist_ok=True)
             writer(path)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """An empty folder that becomes ``folder`` when the block ends well, and is gone when it does not.
+
+    Raises OutputError where ``folder`` is there already (but for a plan, with ``replace``) or cannot be written.
+    """
+    target = Path(os.path.realpath(folder))
+    refuse(folder, replace=replace)
+    with _said_of(folder), _parents(target), _beside(target) as work:
+        yield work
         os.sync()  # all is on the disk before its name says that it is whole; one call, a plan has thousands of files
         _move(work, target)
 

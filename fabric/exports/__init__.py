@@ -40,6 +40,23 @@ _ALL = (
     Dialect("labels", "what is printed on each end of each cable (CSV)", "fabric.exports.cabling:labels"),
     Dialect("netbox-cables", "NetBox's bulk import of cables (CSV)", "fabric.exports.netbox:netbox_cables"),
     Dialect("ptm", "Prescriptive Topology Manager's topology.dot", "fabric.exports.ptm:ptm"),
+    Dialect("netbox-devices", "NetBox's bulk import of devices (CSV)", "fabric.exports.netbox_devices:netbox_devices"),
+    Dialect(
+        "netbox-interfaces",
+        "NetBox's bulk import of interfaces (CSV)",
+        "fabric.exports.netbox_devices:netbox_interfaces",
+    ),
+    Dialect("containerlab", "a lab of containers (YAML)", "fabric.exports.containerlab:containerlab"),
+    Dialect("netlab", "netlab's lab topology (YAML)", "fabric.exports.netlab:netlab"),
+    Dialect("hedgehog", "Hedgehog's wiring diagram (YAML)", "fabric.exports.hedgehog:hedgehog"),
+    Dialect("sonic-links", "sonic-mgmt's links (CSV)", "fabric.exports.sonic_links:sonic_links"),
+    Dialect(
+        "ibnetdiscover", "an InfiniBand fabric as ibnetdiscover prints it", "fabric.exports.infiniband:ibnetdiscover"
+    ),
+    Dialect("ibsim", "a net file for ibsim", "fabric.exports.infiniband:ibsim"),
+    Dialect("ufm", "topology for UFM's NDT plugin (CSV)", "fabric.exports.infiniband:ufm"),
+    Dialect("simai", "topology for SimAI and its ns-3", "fabric.exports.simai:simai"),
+    Dialect("htsim", "topology for csg-htsim", "fabric.exports.htsim:htsim"),
     Dialect("bom", "bill of materials by orderable part (CSV)", "fabric.exports.bom:bom"),
     Dialect("bom-xlsx", "the same as a workbook", "fabric.exports.workbook:bom", binary=True),
     Dialect("drawing", "the fabric as a picture (SVG)", "fabric.exports.drawings:fabric_svg"),

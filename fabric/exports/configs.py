@@ -19,14 +19,15 @@ SWITCHES = {
 }
 """Modules that write for each network operating system; each has ``configs(plan)``."""
 HOSTS = ("fabric.exports.host", "fabric.exports.bringup")
-"""Modules that write for hosts and for the first day; their ``configs`` also take an inventory."""
+"""Modules that write for hosts and for the first day."""
+KNOW_DEVICES = frozenset({"fabric.exports.opensm", *HOSTS})
+"""Modules whose ``configs`` also take an inventory: GUIDs, MACs and serial numbers of the devices that came."""
 
 
 def configs(plan: Plan, inventory: Inventory | None = None) -> Iterator[tuple[str, bytes]]:
     """(path in the bundle, content) of every file, in a fixed order of modules."""
     systems = set(plan.fabric.switches["nos"].cast(str).unique())
     modules = dict.fromkeys(module for nos, names in SWITCHES.items() if nos in systems for module in names)
-    for module in modules:
-        yield from import_module(module).configs(plan)
-    for module in HOSTS:
-        yield from import_module(module).configs(plan, inventory)
+    for module in (*modules, *HOSTS):
+        write = import_module(module).configs
+        yield from write(plan, inventory) if module in KNOW_DEVICES else write(plan)

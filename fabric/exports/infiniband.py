@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from fabric.errors import InputError, Problem
-from fabric.guids import adapter_guids, hexadecimal, switch_guids
+from fabric.guids import hexadecimal
+from fabric.inventory import Inventory, guids
 from fabric.plan import Plan
 from fabric.population import on_network
 
@@ -40,13 +41,17 @@ def networks(plan: Plan) -> tuple[str, ...]:
     return tuple(name for name, design in plan.design.networks.items() if design.technology == "infiniband")
 
 
-def subnets(plan: Plan) -> Subnets:
-    """Nodes and link ends of all InfiniBand networks. Raises InputError where the plan has none."""
+def subnets(plan: Plan, inventory: Inventory | None = None) -> Subnets:
+    """Nodes and link ends of all InfiniBand networks. Raises InputError where the plan has none.
+
+    GUIDs are the inventory's; what it does not say is simulated.
+    """
     wanted = networks(plan)
     if not wanted:
         raise InputError(Problem("", "the plan has no InfiniBand network", "export a plan with technology: infiniband"))
-    nodes = pl.concat([_adapters(plan, wanted), _switches(plan, wanted)])
-    ports = _ports(plan, wanted, nodes)
+    known = guids(plan, inventory)
+    nodes = pl.concat([_adapters(plan, wanted, known), _switches(plan, wanted, known)])
+    ports = _ports(plan, wanted, nodes, known)
     links = plan.fabric.links.filter(pl.col("network").cast(pl.String).is_in(wanted) & pl.col("b_port").is_not_null())
     speed = links.select("speed_gbps", "plane", "a_port", "b_port")
     both = pl.concat(
@@ -73,14 +78,16 @@ def _rate(lane_gbps: pl.Expr) -> pl.Expr:
     return named.otherwise(pl.lit("SDR"))
 
 
-def _adapters(plan: Plan, wanted: tuple[str, ...]) -> pl.DataFrame:
+def _adapters(plan: Plan, wanted: tuple[str, ...], known: pl.DataFrame) -> pl.DataFrame:
     """One node a NIC: its name is the host's and the RDMA device's."""
     nics = plan.fabric.nics.filter(pl.col("network").cast(pl.String).is_in(wanted))
     hosts = plan.fabric.hosts.select(pl.col("id").alias("host"), pl.col("name").alias("host_name"), "group", "role")
     rows = nics.join(hosts, on="host", maintain_order="left").with_columns(pl.col("group", "network").cast(pl.String))
     rows = rows.join(_devices(plan, wanted), on=["network", "group", "rail"], how="left", maintain_order="left")
+    own = known.filter(pl.col("nic").is_not_null()).unique("nic", keep="first").select("nic", "node")
+    rows = rows.join(own, left_on="id", right_on="nic", how="left", maintain_order="left")
     return rows.select(
-        node=adapter_guids(pl.col("id")),
+        node="node",
         switch=pl.lit(False),
         nic="id",
         device="host",
@@ -107,7 +114,7 @@ def _devices(plan: Plan, wanted: tuple[str, ...]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _switches(plan: Plan, wanted: tuple[str, ...]) -> pl.DataFrame:
+def _switches(plan: Plan, wanted: tuple[str, ...], known: pl.DataFrame) -> pl.DataFrame:
     rows = plan.fabric.switches.filter(pl.col("network").cast(pl.String).is_in(wanted))
     most = (
         plan.fabric.ports.filter(pl.col("use") != "mgmt")
@@ -124,8 +131,10 @@ def _switches(plan: Plan, wanted: tuple[str, ...]) -> pl.DataFrame:
     )
     rows = rows.with_columns(pl.col("model").cast(pl.String)).join(sizes, on="model", how="left", maintain_order="left")
     rows = rows.join(most, left_on="id", right_on="device", how="left", maintain_order="left")
+    own = known.filter(pl.col("nic").is_null()).select("device", "node")
+    rows = rows.join(own, left_on="id", right_on="device", how="left", maintain_order="left")
     return rows.select(
-        node=switch_guids(pl.col("id")),
+        node="node",
         switch=pl.lit(True),
         nic=pl.lit(None, dtype=pl.UInt32),
         device="id",
@@ -137,7 +146,7 @@ def _switches(plan: Plan, wanted: tuple[str, ...]) -> pl.DataFrame:
     )
 
 
-def _ports(plan: Plan, wanted: tuple[str, ...], nodes: pl.DataFrame) -> pl.DataFrame:
+def _ports(plan: Plan, wanted: tuple[str, ...], nodes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Every port of an InfiniBand node with its number there, from 1; switches number theirs as they name them."""
     ports = plan.fabric.ports.filter(pl.col("network").cast(pl.String).is_in(wanted))
     first = ports.filter(pl.col("nic").is_not_null()).group_by("nic").agg(pl.col("id").min().alias("first"))
@@ -152,7 +161,9 @@ def _ports(plan: Plan, wanted: tuple[str, ...], nodes: pl.DataFrame) -> pl.DataF
     switches = nodes.filter(pl.col("switch")).select("device", "node", "switch", "name", "network")
     on_adapter = ports.filter(pl.col("nic").is_not_null()).join(adapters, on="nic")
     on_switch = ports.filter(pl.col("nic").is_null()).join(switches, on="device")
-    columns = ["port", "node", "switch", "name", "network", "lanes", "number"]
+    on_adapter = on_adapter.join(known.select("port", "guid"), on="port", how="left")
+    on_switch = on_switch.with_columns(guid="node")
+    columns = ["port", "node", "guid", "switch", "name", "network", "lanes", "number"]
     return pl.concat([on_adapter.select(columns), on_switch.select(columns)])
 
 
@@ -177,8 +188,8 @@ def _topology(found: Subnets, width: str | None) -> bytes:
         own=_id(pl.col("switch"), found.ends["node"]),
         other=_id(pl.col("peer_switch"), found.ends["peer_node"]),
         width=pl.col("width") if width is None else pl.lit(width),
-        guid=hexadecimal(found.ends["node"] + found.ends["number"]),
-        peer_guid=hexadecimal(found.ends["peer_node"] + found.ends["peer_number"]),
+        guid=hexadecimal(found.ends["guid"]),
+        peer_guid=hexadecimal(found.ends["peer_guid"]),
     )
     to_switch = pl.format('"{}"[{}]', "other", "peer_number")
     of_switch = (

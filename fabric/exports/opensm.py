@@ -13,6 +13,7 @@ import polars as pl
 
 from fabric.exports.infiniband import Subnets, networks, subnets
 from fabric.guids import hexadecimal
+from fabric.inventory import Inventory
 from fabric.plan import Plan
 
 FOLDER = "/etc/opensm"
@@ -41,11 +42,11 @@ class Subnet:
     ends: pl.DataFrame
 
 
-def configs(plan: Plan) -> Iterator[tuple[str, bytes]]:
+def configs(plan: Plan, inventory: Inventory | None = None) -> Iterator[tuple[str, bytes]]:
     """(path, content) of every file, under ``configs/subnet-manager/<subnet>/``."""
     if not networks(plan):
         return
-    found = subnets(plan)
+    found = subnets(plan, inventory)
     for subnet in _subnets(plan, found):
         for name, text in _files(subnet):
             yield f"configs/subnet-manager/{subnet.name}/{name}", text.encode()
@@ -82,7 +83,7 @@ def _ports(subnet: Subnet) -> pl.DataFrame:
     """Adapter ports of the subnet: guid, role, name, in the order of the nodes."""
     roles = subnet.nodes.select("node", "role")
     ports = subnet.ends.filter(~pl.col("switch")).join(roles, on="node", maintain_order="left")
-    return ports.select("role", "name", guid=pl.col("node") + pl.col("number").cast(pl.UInt64)).sort("guid")
+    return ports.select("role", "name", "guid").sort("guid")
 
 
 def _managers(subnet: Subnet) -> dict[str, tuple[str, str]]:
