@@ -17,22 +17,22 @@ _CAGE: dict[str, Any] = {
     "last_lane": pl.UInt16,
 }  # fmt: skip
 SCHEMA: dict[str, Any] = {
-    "model": pl.String, "cage": pl.UInt16, "type": pl.String, "connectors": pl.UInt16,
-    "lanes": pl.UInt16, "breakouts": pl.List(pl.String), "part": pl.UInt16,
+    "model": pl.String, "cage": pl.UInt16, "type": pl.String, "connectors": pl.UInt16, "lanes": pl.UInt16,
+    "breakouts": pl.List(pl.String), "part": pl.UInt16, "at": pl.UInt16,
 }  # fmt: skip
 
 
 def model_cages(view: View) -> pl.DataFrame:
-    """One row a cage of each switch model in the plan, 1-based: ``SCHEMA``; ``part``: place of its group of cages."""
+    """One row a cage of each switch model in the plan, 1-based: ``SCHEMA``; ``part``: its group of cages; ``at``: its place there."""
     rows: list[dict[str, Any]] = []
     for model in view.switches["model"].unique().sort():
         switch = view.catalogue.switches.get(model)
         parts = enumerate(switch.cages) if switch else ()
-        cages = [(part, group) for part, group in parts for _ in range(group.count)]
+        cages = [(part, group, at) for part, group in parts for at in range(group.count)]
         rows += [
             {"model": model, "cage": number, "type": group.type, "connectors": group.connectors,
-             "lanes": group.lanes, "breakouts": list(group.breakouts), "part": part}
-            for number, (part, group) in enumerate(cages, 1)
+             "lanes": group.lanes, "breakouts": list(group.breakouts), "part": part, "at": at}
+            for number, (part, group, at) in enumerate(cages, 1)
         ]  # fmt: skip
     return pl.DataFrame(rows, schema=SCHEMA)
 
@@ -144,17 +144,18 @@ def logical(view: View, cages: pl.DataFrame) -> Iterator[Finding]:
 
 
 def banks(view: View, cages: pl.DataFrame) -> Iterator[Finding]:
-    """In banks of neighbouring cages: at most ``max_ports_per_cage_group.ports`` ports, counted whole."""
+    """In banks of neighbouring cages of a group: at most ``max_ports_per_cage_group.ports`` ports, counted whole."""
     limits = _limits(view, lambda switch: getattr(switch.max_ports_per_cage_group, "ports", None))
     sizes = _limits(view, lambda switch: getattr(switch.max_ports_per_cage_group, "cages", None))
     held = cages.join(limits, on="model", maintain_order="left")
     held = held.join(sizes.rename({"limit": "size"}), on="model", maintain_order="left")
-    held = held.with_columns(bank=(pl.col("cage") - 1) // pl.col("size"))
-    totals = held.group_by("device", "bank", "limit", maintain_order=True).agg(pl.col("per_cage").sum().alias("ports"))
+    held = held.with_columns(bank=pl.col("at") // pl.col("size"))
+    totals = held.group_by("device", "part", "bank", "limit", maintain_order=True)
+    totals = totals.agg(pl.col("per_cage").sum().alias("ports"))
     yield from report(
         "bank-exceeded",
         totals.filter(pl.col("ports") > pl.col("limit")),
-        lambda row: {"switch": view.device(row["device"]), "bank": row["bank"]},
+        lambda row: {"switch": view.device(row["device"]), "group": row["part"], "bank": row["bank"]},
         lambda row: {"ports": row["ports"], "limit": row["limit"]},
     )
 
