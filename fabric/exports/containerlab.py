@@ -1,9 +1,9 @@
 """containerlab: the plan as a topology file (https://containerlab.dev/manual/topo-def-file), a container a device.
 
-Kinds are those of containerlab's schema. Its nodes have Linux interfaces, ``eth0`` being for management: ``linux`` nodes
-(hosts, FRR) have the plan's names where Linux takes them; SONiC and cEOS have ``eth1, eth2 …`` and Cumulus VX ``swp1,
-swp2 …``, numbered over the ports that have a link, in the order of the plan's ports. Which is which is said by labels:
-``port_a`` and ``port_b`` of each link.
+Kinds are those of containerlab's schema. Its nodes have Linux interfaces, ``eth0`` being for management: ``linux``
+nodes (hosts, FRR) have the plan's names where Linux takes them; SONiC and cEOS have ``eth1, eth2 …`` and Cumulus VX
+``swp1, swp2 …``, numbered over the ports that have a link, in the order of the plan's ports. Which is which is said by
+labels: ``port_a`` and ``port_b`` of each link.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def containerlab(plan: Plan) -> bytes:
     """The topology file. Raises InputError where the plan has nothing for it or is too large for one machine."""
     found = lab(plan, "containerlab")
     head = [
-        f"# {plan.intent.name}: left out are InfiniBand, out-of-band management (eth0 of every node) and uplinks to others.",
+        f"# {plan.intent.name}: without InfiniBand, out-of-band management (eth0 of every node) and uplinks to others.",
         f"name: {plan.intent.name}",
         f"mgmt: {{network: {plan.intent.name}, ipv4-subnet: {MANAGEMENT}}}",
         "topology:",

@@ -2,7 +2,7 @@
 
 Kinds and fields are of its API ``wiring.githedgehog.com/v1beta1`` (githedgehog/fabric, ``api/wiring/v1beta1``): Switch,
 Server, and Connection of the kinds fabric (one a pair of spine and leaf), mesh (leaf to leaf), unbundled (one a NIC
-port) and external. Ports have Hedgehog's names: ``E1/<cage>``, with ``/<breakout>`` from 1 where the cage is broken out.
+port) and external. Ports have Hedgehog's names: ``E1/<cage>``, and ``/<breakout>`` from 1 where the cage is broken out.
 
 Addresses and AS numbers are left to ``hhfab``, which fills them in; so is ``boot`` (MAC or serial number), which nobody
 knows when planning. Out-of-band management is Hedgehog's own and InfiniBand is not its business: both are left out.
@@ -51,8 +51,8 @@ def hedgehog(plan: Plan) -> bytes:
     links = _links(plan, networks)
     head = f"# {plan.intent.name}: add boot.mac or boot.serial to every switch.\n{NAMESPACES}"
     documents = [
-        _switches(plan, networks, links), _servers(plan, links), _pairs(links, "leaf-spine"), _pairs(links, "leaf-leaf"),
-        _unbundled(links), _external(links),
+        _switches(plan, networks, links), _servers(plan, links),
+        _pairs(links, "leaf-spine"), _pairs(links, "leaf-leaf"), _unbundled(links), _external(links),
     ]  # fmt: skip
     return "---\n".join([head, *pl.concat(documents).to_list()]).encode()
 

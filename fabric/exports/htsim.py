@@ -1,9 +1,9 @@
-"""csg-htsim: the compute network as a ``.topo`` file (``FatTreeTopology::load``, ``sim/datacenter/fat_tree_topology.cpp``).
+"""csg-htsim: the compute network as a ``.topo`` file (``sim/datacenter/fat_tree_topology.cpp``, ``load``).
 
 The file says a fat tree by its numbers alone: every ToR alike and full, one speed a tier, one link a node. A node is
-therefore a NIC port's place on a leaf, vacant ones included, leaf after leaf. Planes that never join, and with rail-only
-the leaf positions, are trees of their own and all alike: the file is one of them. A plan that is no such tree is an
-InputError that says why; the conditions are those of ``FatTreeTopology::set_custom_params`` and ``init_network``.
+therefore a NIC port's place on a leaf, vacant ones included, leaf after leaf. Planes that never join, and with
+rail-only the leaf positions, are trees of their own and all alike: the file is one of them. A plan that is no such tree
+is an InputError that says why; the conditions are those of that file's ``set_custom_params`` and ``init_network``.
 """
 
 from __future__ import annotations

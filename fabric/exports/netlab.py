@@ -34,7 +34,7 @@ def netlab(plan: Plan) -> bytes:
     found = lab(plan, "netlab")
     known = addresses(plan)
     head = [
-        f"# {plan.intent.name}: left out are InfiniBand, out-of-band management (netlab's own) and uplinks to others.",
+        f"# {plan.intent.name}: without InfiniBand, out-of-band management (netlab's own) and uplinks to others.",
         f"name: {plan.intent.name[:20].rstrip('-')}",
         "provider: clab",
         f"defaults.const: {{MAX_NODE_ID: {MOST}, MAX_NODE_ID_LENGTH: {LONGEST}}}",

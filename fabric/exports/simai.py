@@ -1,4 +1,4 @@
-"""SimAI: the compute network as a topology for its ns-3 (``SetupNetwork`` in SimAI's ``network_frontend/ns3/common.h``).
+"""SimAI: the compute network as a topology for its ns-3 (``SetupNetwork`` in ``network_frontend/ns3/common.h``).
 
 First line: ``nodes gpus_per_server nvswitches switches links gpu_type``; then the ids of all switches, scale-up ones
 first; then a line a link: ``src dst rate delay error_rate``. A node is a GPU, in the order of hosts; after them one
