@@ -90,7 +90,8 @@ class Router:
 
     def _lists(self) -> str:
         paths = [as_path_list(above(group), [f"_{asn}_" for asn in asns]) for group, asns in self.returning.items()]
-        own = [prefix_list("OWN", family, self._announced(family)) for family in FAMILIES]
+        families = FAMILIES if self.kind.lists_own else ()
+        own = [prefix_list("OWN", family, self._announced(family)) for family in families]
         return "".join([*paths, *own])
 
     def _source(self) -> str:
@@ -143,9 +144,9 @@ def _routers(plan: Plan, known: Addresses, found: pl.DataFrame, timers: Timers) 
             nos=row["nos"],
             asn=row["asn"],
             loopback={family: row[f"loopback_{family}"] for family in FAMILIES},
-            own=subnets.get(device, {family: () for family in FAMILIES}),
+            own=subnets.get(device, dict.fromkeys(FAMILIES, ())),
             connected=row["network"] == "oob",
-            static=static.get(device, {family: () for family in FAMILIES}),
+            static=static.get(device, dict.fromkeys(FAMILIES, ())),
             neighbours="".join(peer["lines"] for peer in peers.values()),
             returning={group: peers[group]["asns"] for group in kind.returning},
             kind=kind,
@@ -178,7 +179,9 @@ def _neighbours(peers: pl.DataFrame) -> pl.DataFrame:
         .with_columns(lines=lines)
         .group_by("device", "group", maintain_order=True)
         .agg(
-            paths=pl.when(pl.col("above").first()).then(pl.len()).otherwise(pl.col("peer_device").unique_counts().max()),
+            paths=pl.when(pl.col("above").first())
+            .then(pl.len())
+            .otherwise(pl.col("peer_device").unique_counts().max()),
             numbered=pl.col("ipv4").is_not_null().any(),
             asns=pl.col("peer_asn").drop_nulls().unique(maintain_order=True),
             lines=pl.col("lines").str.join(),
@@ -210,7 +213,11 @@ def _static(
         mine = routes.setdefault(row["device"], {family: [] for family in FAMILIES})
         for family in FAMILIES:
             loopback = known.switches[f"loopback_{family}"][row["peer_device"] - first]
-            back = [*subnets[row["peer_device"]][family], f"{loopback}/{FULL[family]}"] if row["group"] != "uplinks" else []
+            back = (
+                [*subnets[row["peer_device"]][family], f"{loopback}/{FULL[family]}"]
+                if row["group"] != "uplinks"
+                else []
+            )
             mine[family] += [(prefix, row[family]) for prefix in back or [every[family]]]
     return routes
 

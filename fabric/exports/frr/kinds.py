@@ -53,6 +53,11 @@ class Kind:
         text = self.policy
         return tuple(group for group in self.names if f"as-path {above(group)}\n" in text)
 
+    @property
+    def lists_own(self) -> bool:
+        """Some route map asks for what is the router's own."""
+        return "prefix-list OWN\n" in self.policy
+
     @cached_property
     def policy(self) -> str:
         """Lists that all routers of the domain share, and the route maps."""

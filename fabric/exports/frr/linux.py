@@ -1,7 +1,8 @@
 """What a Linux switch with plain FRR loads beside ``frr.conf``: interfaces, kernel settings, which daemons to start.
 
-``interfaces`` is a batch of ``ip`` (``ip -force -batch interfaces``), which every Linux has; ``sysctl.conf`` comes
-before it, since settings of ``default`` reach only interfaces that come later.
+``interfaces`` is a batch of ``ip`` (``ip -force -batch interfaces``), which every Linux has, and ``interfaces6`` one of
+``ip -6``, for the one thing whose family ``ip`` does not tell from the address: rules. ``sysctl.conf`` comes before
+both, since settings of ``default`` reach only interfaces that come later.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def linux_files(plan: Plan, known: Addresses, found: pl.DataFrame) -> Beside:
     def files(device: int, paths: int) -> Iterator[tuple[str, str]]:
         if device in switches:
             yield "interfaces", "".join([_own(switches[device]), ports.get(device, "")])
+            if rules := _rule(switches[device], "ipv6"):
+                yield "interfaces6", rules
             yield "sysctl.conf", settings
             yield "daemons", _daemons(paths, routed=switches[device]["asn"] is not None)
 
@@ -95,18 +98,24 @@ def _own(switch: Mapping[str, Any]) -> str:
         lines += [f"link add name {BRIDGE} type bridge", f"link set dev {BRIDGE} mtu {OOB_MTU} up"]
     if switch["mgmt_ipv4"] is not None:
         lines += _management(switch, BRIDGE if switch["network"] == "oob" else "eth0")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines) + _rule(switch, "ipv4")
 
 
 def _management(switch: Mapping[str, Any], port: str) -> Iterator[str]:
-    """The management address; its default route has a table of its own."""
+    """The management address; its default route, in a table of its own, must not wait for a carrier."""
     yield f"link set dev {port} up"
     for family, every in (("ipv4", "0.0.0.0/0"), ("ipv6", "::/0")):
         address, gateway = switch[f"mgmt_{family}"], switch[f"mgmt_gateway_{family}"]
         yield f"address add {address}/{switch[f'mgmt_prefix_{family}']} dev {port}"
         if gateway is not None:
-            yield f"route add {every} via {gateway} dev {port} table {MANAGEMENT_TABLE}"
-            yield f"rule add from {address} lookup {MANAGEMENT_TABLE}"
+            yield f"route add {every} via {gateway} dev {port} table {MANAGEMENT_TABLE} onlink"
+
+
+def _rule(switch: Mapping[str, Any], family: str) -> str:
+    """What comes from the management address leaves by that table."""
+    if switch[f"mgmt_gateway_{family}"] is None:
+        return ""
+    return f"rule add from {switch[f'mgmt_{family}']} lookup {MANAGEMENT_TABLE}\n"
 
 
 def _ports(plan: Plan, known: Addresses, found: pl.DataFrame, devices: pl.Series) -> dict[int, str]:

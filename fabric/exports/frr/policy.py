@@ -38,11 +38,10 @@ def prefix_list(name: str, family: str, permitted: Iterable[str]) -> str:
 
 
 def common_lists(domain: Domain) -> str:
-    """FABRIC: all loopbacks and host subnets of the domain, by length. DEFAULT: the default route alone."""
-    return "".join(
-        prefix_list("FABRIC", family, domain.spans[family]) + prefix_list("DEFAULT", family, [_EVERYTHING[family]])
-        for family in FAMILIES
-    )
+    """FABRIC: loopbacks and host subnets of the domain, by length. DEFAULT: the default route, where there is one."""
+    fabric = [prefix_list("FABRIC", family, domain.spans[family]) for family in FAMILIES]
+    default = [prefix_list("DEFAULT", family, [_EVERYTHING[family]]) for family in FAMILIES if domain.exit]
+    return "".join(fabric + default)
 
 
 def route_map(name: str, rules: Sequence[Rule]) -> str:
@@ -60,7 +59,7 @@ def taken(group: str, domain: Domain) -> list[Rule]:
     if group == "external":
         return [Rule("permit", "DEFAULT")]
     fabric = Rule("permit", "FABRIC", ORIGIN if group in ("leaves", "pair") and domain.closed else "")
-    return [fabric, *_default(domain)]
+    return [fabric, *([] if group == "attached" else _default(domain))]
 
 
 def given(group: str, tier: str, domain: Domain, *, border: bool) -> list[Rule]:
