@@ -18,10 +18,10 @@ from conftest import need, shared_data
 from yang import Models, UnknownError
 
 from fabric.addressing import addresses
+from fabric.ecmp_hash import hash_of
 from fabric.errors import InputError
 from fabric.exports.sonic import configs
 from fabric.exports.sonic.facts import facts
-from fabric.exports.sonic.hashes import algorithm
 from fabric.exports.sonic.kinds import with_kinds
 from fabric.exports.sonic.ports import first_lanes
 from fabric.exports.sonic.tables import hwsku_name, platform_name
@@ -38,6 +38,10 @@ UNNUMBERED = "addressing: {point_to_point: unnumbered}\n"
 TOMAHAWK = SMALL.replace("[sn5400]", "[celestica-ds5000]")
 GENERIC = SMALL.replace("[sn5400]", "[box-51.2t]")
 NO_OOB = SMALL[: SMALL.index("  oob:")] + SMALL[SMALL.index("services:") :]
+OTHER_CLASSES = SMALL.replace(
+    "    min_spines: 2",
+    "    qos: {roce: {dscp: 24, traffic_class: 0}, cnp: {dscp: 46, traffic_class: 7}, mtu: 4200}",
+)
 PLANS = {
     "starter-32": STARTER,
     "unnumbered": STARTER + UNNUMBERED,
@@ -46,6 +50,7 @@ PLANS = {
     "tomahawk": TOMAHAWK,
     "generic": GENERIC,
     "without-oob": NO_OOB,
+    "other-classes": OTHER_CLASSES,
 }
 LEAF = "leaf-compute-s000-l0-p0"
 
@@ -108,19 +113,19 @@ def test_every_configuration_is_valid(models: Models, tmp_path: Path, name: str)
     assert wrong(models, made(name), tmp_path) == {}
 
 
-def test_each_kind_of_a_large_pod_is_valid(models: Models, tmp_path: Path) -> None:
-    found = facts(plan("hpn7-pod"))
+@pytest.mark.parametrize("name", ["hpn7-pod", pytest.param("roce-131072", marks=pytest.mark.slow)])
+def test_each_kind_of_a_large_plan_is_valid(models: Models, tmp_path: Path, name: str) -> None:
+    found = facts(planned(name))
     switches = with_kinds(found.switches, found.ports)
     kinds = switches.unique("kind", keep="first", maintain_order=True)["name"].to_list()
-    assert 5 <= len(kinds) < 40
-    assert wrong(models, {name: made("hpn7-pod")[name] for name in kinds}, tmp_path) == {}
+    assert 3 <= len(kinds) < 40
+    assert wrong(models, {switch: made(name)[switch] for switch in kinds}, tmp_path) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["hpn7-pod", "roce-131072"])
-def test_every_configuration_of_large_plans_is_valid(models: Models, tmp_path: Path, name: str) -> None:
-    everything = list(made(name).items())
-    assert everything
+def test_every_configuration_of_a_large_pod_is_valid(models: Models, tmp_path: Path) -> None:
+    everything = list(made("hpn7-pod").items())
+    assert len(everything) > 400
     for start in range(0, len(everything), 50):
         assert wrong(models, dict(everything[start : start + 50]), tmp_path) == {}
 
@@ -318,8 +323,13 @@ def test_pause_is_where_roce_is_and_nowhere_else(name: str) -> None:
         assert paused == up
         assert set(config["PFC_WD"]) == paused | {"GLOBAL"}
         assert {key.split("|")[0] for key in config["BUFFER_PG"]} == paused
-        assert {key for key in config["BUFFER_PG"] if key.endswith("|3")} == {f"{port}|3" for port in paused}
-        assert {f"{port}|{queue}" for port in paused for queue in (0, 3, 6)} == set(config["QUEUE"])
+        rules = qos(found, network)
+        assert rules is not None
+        lossless = rules.roce_class
+        pgs = {key for key, fields in config["BUFFER_PG"].items() if fields["profile"] != "ingress_lossy_profile"}
+        assert pgs == {f"{port}|{lossless}" for port in paused}
+        assert {f"{port}|{queue.traffic_class}" for port in paused for queue in rules.queues} == set(config["QUEUE"])
+        assert {key for key, fields in config["QUEUE"].items() if "wred_profile" in fields} == pgs
 
 
 @pytest.mark.parametrize("name", ["starter-32", "ascend-a3", "tomahawk", "generic"])
@@ -370,12 +380,19 @@ def test_estimates_are_called_so() -> None:
     assert list(curves) == ["ecn-800g-estimate"]
 
 
-def test_no_two_tiers_hash_alike() -> None:
-    for spectrum in (False, True):
-        assert len({algorithm(tier, spectrum=spectrum) for tier in ("leaf", "spine", "core")}) == 3
-    found = made("starter-32")
-    hashes = {name: config["SWITCH_HASH"]["GLOBAL"]["ecmp_hash_algorithm"] for name, config in found.items()}
-    assert hashes[LEAF] != hashes["spine-compute-d00-000"]
+@pytest.mark.parametrize("name", PLANS)
+def test_each_tier_hashes_as_the_check_of_polarisation_has_it(name: str) -> None:
+    found = planned(name)
+    hashes: dict[str, set[str]] = {}
+    for switch, config in made(name).items():
+        row = found.fabric.switches.filter(name=switch).row(0, named=True)
+        wanted = hash_of(found, row["tier"], "sonic", row["model"])
+        assert wanted is not None
+        own = config["SWITCH_HASH"]["GLOBAL"]
+        assert own["ecmp_hash_algorithm"] == wanted.algorithm
+        assert len(own["ecmp_hash"]) == len(wanted.fields)
+        hashes.setdefault(row["tier"], set()).add(wanted.algorithm)
+    assert not hashes["leaf"] & hashes.get("spine", set())
 
 
 def test_an_oob_leaf_is_one_vlan_with_its_gateway() -> None:

@@ -33,20 +33,17 @@ def buffer_tables(switch: Switch, rules: QosPlan, ports: Sequence[Port]) -> dict
     profiles: Table = dict(_spectrum_profiles() if spectrum else _other_profiles(pool_bytes(switch)))
     more(profiles, "headrooms")
     lossless, lossy = ("egress_lossless_profile", "q_lossy_profile" if spectrum else "egress_lossy_profile")
-    queues = dict.fromkeys(rules.pfc_priorities, lossless)
+    queues = _runs(dict.fromkeys(rules.pfc_priorities, lossless), lossy)
+    groups = _groups(rules)
     tables: dict[str, Table] = {
         "BUFFER_POOL": _spectrum_pools(switch) if spectrum else _other_pools(switch),
         "BUFFER_PROFILE": profiles,
         "BUFFER_PG": {
-            f"{port.name}|{group}": {"profile": profile}
+            f"{port.name}|{group}": fields or {"profile": slot("profile", port.row)}
             for port in ports
-            for group, profile in _groups(rules, slot("profile", port.row)).items()
+            for group, fields in groups.items()
         },
-        "BUFFER_QUEUE": {
-            f"{port.name}|{queue}": {"profile": profile}
-            for port in ports
-            for queue, profile in _runs(queues, lossy).items()
-        },
+        "BUFFER_QUEUE": {f"{port.name}|{queue}": fields for port in ports for queue, fields in queues.items()},
         "CABLE_LENGTH": {LENGTHS: {port.name: slot("length", port.row) for port in ports}},
     }
     if spectrum:
@@ -83,14 +80,14 @@ def pool_bytes(switch: Switch) -> int:
     return switch.bandwidth_gbps * BYTES_PER_GBPS
 
 
-def _groups(rules: QosPlan, headroom: str) -> dict[str, str]:
-    """Priority groups that are used, with their profiles."""
+def _groups(rules: QosPlan) -> dict[int, Entry | None]:
+    """Priority groups that are used, with their profiles; None: the headroom of the port's own cable."""
     lossless = {rules.class_to_group[priority] for priority in rules.pfc_priorities}
     used = sorted(set(rules.class_to_group))
-    return {str(group): headroom if group in lossless else "ingress_lossy_profile" for group in used}
+    return {group: None if group in lossless else {"profile": "ingress_lossy_profile"} for group in used}
 
 
-def _runs(special: dict[int, str], usual: str) -> dict[str, str]:
+def _runs(special: dict[int, str], usual: str) -> dict[str, Entry]:
     """Profiles of all queues, equal neighbours together: ``0-2``, ``3``, ``4-7``."""
     runs: list[tuple[int, int, str]] = []
     for queue in range(CLASSES):
@@ -99,7 +96,7 @@ def _runs(special: dict[int, str], usual: str) -> dict[str, str]:
             runs[-1] = (runs[-1][0], queue, profile)
         else:
             runs.append((queue, queue, profile))
-    return {str(first) if first == last else f"{first}-{last}": profile for first, last, profile in runs}
+    return {str(first) if first == last else f"{first}-{last}": {"profile": text} for first, last, text in runs}
 
 
 def _spectrum_pools(switch: Switch) -> Table:

@@ -92,13 +92,17 @@ def _port_maps(rules: QosPlan, ports: Sequence[Port], *, spectrum: bool) -> Tabl
 
 
 def _queues(rules: QosPlan, ports: Sequence[Port]) -> Iterator[tuple[str, dict[str, str]]]:
+    by_speed = {speed: _port_queues(rules, speed) for speed in {port.speed_gbps for port in ports}}
     for port in ports:
-        curve = curve_name(port.speed_gbps, rules.ecn(port.speed_gbps))
-        for queue in rules.queues:
-            fields = {"scheduler": _scheduler(queue.traffic_class)}
-            if queue.traffic_class == rules.roce_class:
-                fields["wred_profile"] = curve
-            yield f"{port.name}|{queue.traffic_class}", fields
+        for queue, fields in by_speed[port.speed_gbps].items():
+            yield f"{port.name}|{queue}", fields
+
+
+def _port_queues(rules: QosPlan, speed_gbps: int) -> dict[int, dict[str, str]]:
+    """Queues of a port of that speed: how each is served, and the marking of RoCE's."""
+    queues = {queue.traffic_class: {"scheduler": _scheduler(queue.traffic_class)} for queue in rules.queues}
+    queues[rules.roce_class]["wred_profile"] = curve_name(speed_gbps, rules.ecn(speed_gbps))
+    return queues
 
 
 def _watchdogs(rules: QosPlan, ports: Sequence[Port]) -> Table:

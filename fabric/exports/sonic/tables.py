@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fabric.catalogue.models import Switch
+from fabric.ecmp_hash import hash_of
 from fabric.exports.sonic.buffers import buffer_tables
-from fabric.exports.sonic.hashes import FIELDS, algorithm
 from fabric.exports.sonic.interfaces import (
     MANAGEMENT_VLAN,
     interface_table,
@@ -39,6 +39,11 @@ ROLES = {"leaf": "ToRRouter", "spine": "LeafRouter", "core": "SpineRouter"}
 """What SONiC calls the tiers: its T0, T1 and T2."""
 OOB_ROLE = "MgmtToRRouter"
 FAMILIES = ("ipv4", "ipv6")
+HASH_FIELDS = {
+    "src_ip": "SRC_IP", "dst_ip": "DST_IP", "protocol": "IP_PROTOCOL",
+    "src_port": "L4_SRC_PORT", "dst_port": "L4_DST_PORT",
+}  # fmt: skip
+"""SONiC's model has 19 fields and none for the queue pair: RoCE's entropy is in the UDP source port."""
 
 
 def tables(plan: Plan, switch: Mapping[str, Any], ports: Sequence[Port]) -> Tables:
@@ -62,7 +67,7 @@ def tables(plan: Plan, switch: Mapping[str, Any], ports: Sequence[Port]) -> Tabl
         "MGMT_INTERFACE": management_table(eth0, managed) if own_port else {},
         "MGMT_PORT": management_port_table(eth0),
         "PORT": port_table(model, ports, MOST_MTU if rules is None else rules.mtu),
-        "SWITCH_HASH": {"GLOBAL": _hash(model, switch["tier"])},
+        "SWITCH_HASH": {"GLOBAL": _hash(plan, switch)},
         **service_tables(plan.intent.services, reach),
         **sflow_tables(plan.intent.services, ports, reach),
         **access_tables(plan.intent.services, [pools.ipv4, pools.ipv6] if managed else []),
@@ -115,11 +120,14 @@ def _metadata(model: Switch, switch: Mapping[str, Any], loopbacks: Sequence[str]
     return fields
 
 
-def _hash(model: Switch, tier: str) -> dict[str, Any]:
-    chosen = algorithm(tier, spectrum=is_spectrum(model))
+def _hash(plan: Plan, switch: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tier hashes by, for ECMP and for link aggregates alike."""
+    chosen = hash_of(plan, switch["tier"], "sonic", switch["model"])
+    assert chosen is not None
+    fields = [HASH_FIELDS[field] for field in chosen.fields]
     return {
-        "ecmp_hash": list(FIELDS),
-        "ecmp_hash_algorithm": chosen,
-        "lag_hash": list(FIELDS),
-        "lag_hash_algorithm": chosen,
+        "ecmp_hash": fields,
+        "ecmp_hash_algorithm": chosen.algorithm,
+        "lag_hash": fields,
+        "lag_hash_algorithm": chosen.algorithm,
     }

@@ -57,6 +57,8 @@ def entry(key: str, fields: Entry) -> str:
 
 
 def _table(name: str, table: Table) -> str:
-    own = [entry(key, fields) for key, fields in table.items() if not key.startswith(_MORE)]
+    distinct = {id(fields): fields for fields in table.values()}
+    known = {number: _text(fields) for number, fields in distinct.items()}
+    own = [f"{_text(key)}:{known[id(fields)]}" for key, fields in table.items() if not key.startswith(_MORE)]
     further = [slot(key.removeprefix(_MORE)) for key in table if key.startswith(_MORE)]
     return f'"{name}":{{\n' + ",\n".join(own) + "".join(further) + "\n}"
