@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from fabric.checking import bandwidth, cables, cages, counts, coverage, floor, ports, rails, resilience, structure, trunks
+from fabric.checking import (
+    bandwidth,
+    cables,
+    cages,
+    counts,
+    coverage,
+    floor,
+    ports,
+    rails,
+    resilience,
+    structure,
+    trunks,
+)
 from fabric.checking.view import View
 from fabric.findings import CODES, Finding, Severity
 

@@ -23,7 +23,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def model_cages(view: View) -> pl.DataFrame:
-    """One row a cage of each switch model in the plan, 1-based: ``SCHEMA``; ``part``: its group of cages; ``at``: its place there."""
+    """One row a cage of each switch model in the plan, 1-based; ``part`` is its group of cages, ``at`` its place there."""
     rows: list[dict[str, Any]] = []
     for model in view.switches["model"].unique().sort():
         switch = view.catalogue.switches.get(model)
@@ -150,8 +150,8 @@ def banks(view: View, cages: pl.DataFrame) -> Iterator[Finding]:
     held = cages.join(limits, on="model", maintain_order="left")
     held = held.join(sizes.rename({"limit": "size"}), on="model", maintain_order="left")
     held = held.with_columns(bank=pl.col("at") // pl.col("size"))
-    totals = held.group_by("device", "part", "bank", "limit", maintain_order=True)
-    totals = totals.agg(pl.col("per_cage").sum().alias("ports"))
+    of_bank = held.group_by("device", "part", "bank", "limit", maintain_order=True)
+    totals = of_bank.agg(pl.col("per_cage").sum().alias("ports"))
     yield from report(
         "bank-exceeded",
         totals.filter(pl.col("ports") > pl.col("limit")),
