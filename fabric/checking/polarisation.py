@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -137,11 +137,7 @@ def _flows(view: View, name: str, network: NetworkDesign, wiring: Wiring) -> Byt
         ports = addresses(view.plan).host_ports.filter(pl.col("network") == name)
     except (RailwrightError, pl.exceptions.PolarsError, LookupError, ValueError):
         return None  # tables so damaged, or pools too small, have findings and errors of their own
-    here = pl.col("leaf").is_in(wiring.leaves)
-    below = ports.filter(here).select("leaf", "rail", "plane", "ipv4")
-    sources = below[_drawn(below.height, SOURCES, 0)].to_dicts()
-    pairs = [pair for number, row in enumerate(sources) for pair in _pairs(ports, row, number, ~here)]
-    pairs = pairs or [pair for number, row in enumerate(sources) for pair in _pairs(ports, row, number, here)]
+    pairs = _pairs(ports, wiring.leaves)
     if not pairs:
         return None
     queue_pairs = min(max(FLOWS // len(pairs), 1), 1024)
@@ -153,26 +149,38 @@ def _flows(view: View, name: str, network: NetworkDesign, wiring: Wiring) -> Byt
     return five_tuples(ends[:, 0], ends[:, 1], FIRST_PORT + stir % PORTS, FIRST_PORT + stir // PORTS % PORTS, TCP)
 
 
-def _drawn(rows: int, most: int, seed: int) -> Ints:
-    """At most so many of the rows, drawn by hash: a fixed step would leave address bits that never change."""
-    order = _stir(np.arange(rows), seed).argsort(kind="stable")
-    return np.sort(order[:most]).astype(np.int64)
-
-
 def _stir(numbers: npt.NDArray[np.int64], seed: int) -> Ints:
     """Numbers as good as random, the same in every run."""
     words = np.ascontiguousarray(numbers.astype("<u4"))
     return murmur3(words.view(np.uint8).reshape(-1, 4), seed).astype(np.int64)
 
 
-def _pairs(ports: pl.DataFrame, source: dict[str, Any], number: int, where: pl.Expr) -> list[tuple[int, int]]:
-    """Addresses of a source and of ports of its rail and plane behind other leaves."""
-    same = (pl.col("rail") == source["rail"]) & (pl.col("plane") == source["plane"])
-    others = ports.filter(where, pl.col("leaf") != source["leaf"])
-    found = others.filter(same)
-    found = found if found.height else others.filter(pl.col("plane") == source["plane"])
-    kept = found["ipv4"].gather(_drawn(found.height, DESTINATIONS, number)).to_list()
-    return [(int(IPv4Address(source["ipv4"])), int(IPv4Address(text))) for text in kept]
+def _pairs(ports: pl.DataFrame, leaves: Ints) -> list[tuple[int, int]]:
+    """Addresses of ports below the leaves, and of ports behind others (behind another of them, where there are none).
+
+    Both are drawn by hash, for a fixed step would leave address bits that never change; to each source belong ports of
+    its rail and plane, and of its plane where its rail has none.
+    """
+    drawn = ports.select("leaf", "rail", "plane", "ipv4")[_stir(np.arange(ports.height), 0).argsort(kind="stable")]
+    near = pl.col("leaf").is_in(leaves)
+    far = drawn.filter(~near)
+    far = far if far.height else drawn
+    by_rail = {key: rows.rows() for key, rows in far.partition_by("rail", "plane", as_dict=True).items()}
+    by_plane = {key: rows.rows() for key, rows in far.partition_by("plane", as_dict=True).items()}
+    pairs = []
+    for number, (leaf, rail, plane, address) in enumerate(drawn.filter(near).head(SOURCES).iter_rows()):
+        found = _others(by_rail.get((rail, plane), []), leaf, number) or _others(
+            by_plane.get((plane,), []), leaf, number
+        )
+        pairs += [(int(IPv4Address(address)), int(IPv4Address(other))) for other in found]
+    return pairs
+
+
+def _others(rows: list[tuple[int, int, int, str]], leaf: int, number: int) -> list[str]:
+    """Addresses behind other leaves, a run of them that starts elsewhere for each source."""
+    start = number * DESTINATIONS % max(len(rows), 1)
+    turned = rows[start : start + 4 * DESTINATIONS] + rows[: 4 * DESTINATIONS]
+    return [row[3] for row in turned if row[0] != leaf][:DESTINATIONS]
 
 
 def _stages(network: NetworkDesign, wiring: Wiring, keys: Bytes, chosen: dict[str, TierHash | None]) -> Iterator[Stage]:
