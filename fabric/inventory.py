@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -33,6 +33,7 @@ _MAC = re.compile(r"[0-9a-f]{12}")
 _GUID = re.compile(r"[0-9a-f]{16}")
 _SERIAL = re.compile(r"[A-Za-z0-9._/-]{1,64}")
 Place = tuple[str, str]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _reason(error: OSError | UnicodeDecodeError) -> str:
 
 
 def _header(header: list[str], where: str) -> Iterator[Problem]:
-    for name in header:
+    for name in dict.fromkeys(header):
         if name not in COLUMNS:
             yield Problem(f"{where}: line 1", f'unknown column "{name[:40]}", {suggest(name, COLUMNS)}')
         elif header.count(name) > 1:
@@ -133,16 +134,21 @@ class _Reading:
             yield Problem(at, f'"{row["mac"][:40]}" is no MAC of a port', "write it like 02:00:5e:10:00:01")
         elif mac:
             yield from self._once(line, at, f"MAC {_colons(mac)}")
-            self.mac[place] = _colons(mac)
+            yield from self._one(at, place, "MAC", self.mac, _colons(mac))
         if guid and (not _GUID.fullmatch(guid) or int(guid, 16) == 0):
             yield Problem(at, f'"{row["guid"][:40]}" is no GUID', "write 16 hexadecimal digits like 0x0002c90300a1b2c3")
         elif guid:
             yield from self._once(line, at, f"GUID 0x{guid}")
-            self.guid[place] = int(guid, 16)
+            yield from self._one(at, place, "GUID", self.guid, int(guid, 16))
         if serial and not _SERIAL.fullmatch(serial):
             yield Problem(at, f'"{serial[:40]}" is no serial number', "write letters, digits and . _ / - only")
         elif serial:
-            self.serial[place] = serial
+            yield from self._one(at, place, "serial number", self.serial, serial)
+
+    def _one(self, at: str, place: Place, what: str, known: dict[Place, V], value: V) -> Iterator[Problem]:
+        """Keep a value; a place that has another already is a problem."""
+        if known.setdefault(place, value) != value:
+            yield Problem(at, f"{' '.join(place).strip()} has another {what} already", "keep one")
 
     def _once(self, line: int, at: str, what: str) -> Iterator[Problem]:
         first = self.seen.setdefault(what, line)

@@ -18,12 +18,16 @@ from planned import planned
 from small_plans import NAMES, plan_of
 
 from fabric.addressing import addresses
+from fabric.catalogue import load_catalogue
 from fabric.errors import InputError
 from fabric.exports.host import configs, samples
 from fabric.exports.host_nccl import Nccl, conf
+from fabric.intent import intent_from
 from fabric.intent.services import Services
 from fabric.inventory import Inventory
 from fabric.plan import Plan
+from planner.build import build
+from planner.sizing import size
 
 EXAMPLES = ("starter-32", "hpn7-pod", "ascend-a3", "superpod-h100-1su")
 
@@ -209,10 +213,16 @@ def test_no_two_routes_of_the_main_table_are_alike() -> None:
 
 def test_a_host_that_lacks_rails_reaches_them_by_those_it_has() -> None:
     """A service with one NIC has a route to all rails of the network; a host with all of them has none such."""
-    plan = plan_of("two-tier")
-    rails = max(cls.rails for cls in plan.design.networks["compute"].classes)
+    hosts = [
+        {"name": "gpu", "model": "hgx-h100", "count": 62},
+        {"name": "svc", "model": "ufm-appliance", "count": 2, "role": "service"},
+    ]
+    asked = {"technology": "roce", "segment_hosts": 32, "switches": {"leaf": ["sn5600"], "spine": ["sn5600"]}}
+    intent, catalogue = intent_from({"name": "lab", "hosts": hosts, "networks": {"compute": asked}}), load_catalogue()
+    design = size(intent, catalogue)
+    plan = Plan(intent, catalogue, design, build(design, intent, catalogue))
     every = ipaddress.ip_network("10.0.0.0/11")
-    seen = set()
+    rails, seen = 8, set()
     for path, data in configs(plan):
         if path.endswith("netplan.yaml"):
             ports = yaml.safe_load(data)["network"]["ethernets"].values()
