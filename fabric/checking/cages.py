@@ -23,7 +23,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def model_cages(view: View) -> pl.DataFrame:
-    """One row a cage of each switch model in the plan, 1-based; ``part`` is its group of cages, ``at`` its place there."""
+    """One row a cage of each switch model in use, 1-based; ``part``: its group of cages, ``at``: its place there."""
     rows: list[dict[str, Any]] = []
     for model in view.switches["model"].unique().sort():
         switch = view.catalogue.switches.get(model)
