@@ -2,7 +2,7 @@
 
 Rules (docs/floorplan.md): the hosts of a segment fill racks of their own in the order of their places; small segments
 of one network share. Leaves stand with the hosts most of which they serve, a rack a side (plane); spines and cores
-in racks of their own, a side each. No rack holds two planes of a network, nor all spines or cores of a group.
+in racks of their own, a side each; where there is but one block they hang with its leaves if there is room. No rack holds two planes of a network, nor all spines or cores of a group.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ def fill(asked: Asked, style: str) -> Racks:
     else:
         for block, side, chosen in _leaf_streams(leaves, together=style == "few"):
             _hang(racks, block, side, evenly(racks, chosen))
+        free = _lone_block(racks)
         for side, chosen, key, least in _central_streams(asked):
-            _hang(racks, EVERY, side, spread(racks, chosen, key, least))
+            _hang(racks, EVERY, side, _joined(racks, free, side, spread(racks, chosen, key, least)))
     _management(racks, asked, own=style != "shared")
     return racks
 
@@ -202,6 +203,26 @@ def _central_streams(asked: Asked) -> Iterator[tuple[int, Ints, Ints, int]]:
         least = 2 if (rows["alone"].to_numpy() & (np.bincount(group)[group] > 1)).any() else 1
         chosen = rows["id"].to_numpy().astype(np.int64)
         yield int(side), chosen, rows.select(nth).to_series().to_numpy(), least
+
+
+def _lone_block(racks: Racks) -> list[int]:
+    """Racks of leaves, where all are of one block: there spines may hang too."""
+    own = [rack for rack in range(len(racks)) if not racks.hosts[rack]]
+    return own if len({racks.block[rack] for rack in own}) == 1 else []
+
+
+def _joined(racks: Racks, free: list[int], side: int, parts: list[Ints]) -> list[Ints]:
+    """Hang parts in racks of leaves of their side that have room, no two in one; gives those that are left."""
+    left, used = [], set()
+    for part in parts:
+        room = (r for r in free if racks.side[r] == side and r not in used and racks.fits(r, *racks.total(part)))
+        rack = next(room, None)
+        if rack is None:
+            left.append(part)
+        else:
+            racks.put_switches(rack, part)
+            used.add(rack)
+    return left
 
 
 def _hang(racks: Racks, block: int, side: int, parts: list[Ints]) -> None:

@@ -16,6 +16,8 @@ from planner.floorplan.contents import Asked
 from planner.floorplan.prices import PriceTable
 from planner.floorplan.racks import Floats, Ints, Racks
 
+TIDY_CENTS = 1.0
+"""What a metre of a cable's way counts besides its price while racks are moved; never part of a sum."""
 _MOST = {"up": "most", "inside": "inside_most"}
 
 
@@ -49,6 +51,8 @@ class Flows:
     b: Ints
     kind: Ints
     cents: Floats
+    tidy: Floats
+    """``cents`` and a little for each metre: of placements that cost the same, the one with shorter ways is taken."""
     fixed: float
     """Cents at least of the cables that no placement of racks changes or that are not looked at."""
 
@@ -76,7 +80,10 @@ def flows_of(asked: Asked, racks: Racks, prices: PriceTable, places: Places) -> 
     key = ["a", "b", "kind", "up", "most"]
     cables = moving.group_by(key).agg(pl.col("share").sum().round(9)).sort(key)
     pairs, classes = _classes(cables)
-    return Flows(pairs[:, 0], pairs[:, 1], pairs[:, 2], _cents(classes, prices, places), fixed)
+    cents = _cents(classes, prices, places)
+    number = np.array([mine["share"].sum() for mine in classes])
+    tidy = cents + TIDY_CENTS * number[:, None] * places.metres
+    return Flows(pairs[:, 0], pairs[:, 1], pairs[:, 2], cents, tidy, fixed)
 
 
 def _sum(links: pl.DataFrame, prices: PriceTable, way: str, reach: str) -> float:

@@ -44,10 +44,10 @@ class Standing:
         partners = [(other[order[s:e]], kind[order[s:e]]) for s, e in pairwise(cuts.tolist())]
         worth = np.zeros((size, size))
         for a, c in zip(flows.a[~inner], flows.kind[~inner], strict=True):
-            worth[a] += flows.cents[c, places.out]
+            worth[a] += flows.tidy[c, places.out]
         for rack, (mates, classes) in enumerate(partners):
             for mate, c in zip(mates, classes, strict=True):
-                worth[rack] += flows.cents[c, places.between[where[mate]]]
+                worth[rack] += flows.tidy[c, places.between[where[mate]]]
         return cls(flows, places, where.copy(), worth, partners)
 
     def gain(self, a: int, b: int) -> float:
@@ -55,7 +55,7 @@ class Standing:
         here, there = self.where[a], self.where[b]
         change = self.worth[a, there] - self.worth[a, here] + self.worth[b, here] - self.worth[b, there]
         mates, classes = self.partners[a]
-        joint = self.flows.cents[classes[mates == b]]
+        joint = self.flows.tidy[classes[mates == b]]
         if len(joint):
             apart, none = self.places.between[here, there], self.places.between[here, here]
             change += 2 * float((joint[:, apart] - joint[:, none]).sum())
@@ -68,7 +68,7 @@ class Standing:
         for rack, old, new in ((a, here, there), (b, there, here)):
             mates, classes = self.partners[rack]
             if len(mates):
-                cents, between = self.flows.cents[classes], self.places.between
+                cents, between = self.flows.tidy[classes], self.places.between
                 # A rack joined twice to one mate is there in two rows: add.at, not +=.
                 np.add.at(self.worth, mates, cents[:, between[new]] - cents[:, between[old]])
 
