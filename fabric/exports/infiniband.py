@@ -72,10 +72,8 @@ def subnets(plan: Plan, inventory: Inventory | None = None) -> Subnets:
 
 
 def _rate(lane_gbps: pl.Expr) -> pl.Expr:
-    named = pl.when(lane_gbps >= LANE_NAMES[0][0]).then(pl.lit(LANE_NAMES[0][1]))
-    for gbps, name in LANE_NAMES[1:]:
-        named = named.when(lane_gbps >= gbps).then(pl.lit(name))
-    return named.otherwise(pl.lit("SDR"))
+    named = [pl.when(lane_gbps >= gbps).then(pl.lit(name)) for gbps, name in LANE_NAMES]
+    return pl.coalesce([*named, pl.lit("SDR")])
 
 
 def _adapters(plan: Plan, wanted: tuple[str, ...], known: pl.DataFrame) -> pl.DataFrame:
