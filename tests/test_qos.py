@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -15,6 +16,7 @@ from small_plans import plan_of
 from fabric.catalogue import load_catalogue
 from fabric.catalogue.models import Asic, Switch
 from fabric.checking.qos import Maps, differences, host_maps, switch_maps
+from fabric.exports import sonic
 from fabric.exports.host import samples
 from fabric.exports.host_qos import class_list, pfc_list, share_list, tsa_list
 from fabric.intent.qos import Qos
@@ -240,3 +242,26 @@ def test_both_tools_are_told_the_same() -> None:
     assert class_list(own) == "0,0,0,0,4,0,6,0"
     assert tsa_list(own) == "ets,strict,strict,strict,ets,strict,strict,strict"
     assert share_list(own) == "40,0,0,0,60,0,0,0"
+
+
+def test_sonic_switches_say_what_hosts_say() -> None:
+    """The maps of a generated config_db.json, read back, are those read back from the hosts' scripts."""
+    plan = planned("starter-32")
+    paths = ("configs/leaf-compute-s000-l0-p0/config_db.json", "configs/leaf-storage-s000-l0-p0/config_db.json")
+    found = {path: json.loads(data) for path, data in sonic.configs(plan) if path in paths}
+    files = {path: data.decode() for path, data in samples(plan)}
+    netplan = yaml.safe_load(files["hosts/gpu-0000/netplan.yaml"])
+    hosts = host_maps(files["hosts/gpu-0000/roce-qos.sh"], netplan)
+    for path, interface in zip(paths, ("cx7-0", "storage-0"), strict=True):
+        switch_says, host = found[path], hosts[interface]
+        (dscps,) = switch_says["DSCP_TO_TC_MAP"].values()
+        assert tuple(int(dscps[str(dscp)]) for dscp in range(64)) == host.dscp_to_class
+        lossless = {port["pfc_enable"] for port in switch_says["PORT_QOS_MAP"].values() if "pfc_enable" in port}
+        assert lossless == {",".join(map(str, host.pfc_priorities))}
+        weights = {
+            int(name.rsplit(".", 1)[1]): int(entry["weight"])
+            for name, entry in switch_says["SCHEDULER"].items() if entry["type"] == "DWRR"
+        }  # fmt: skip
+        assert weights == host.shares
+        used = {port for port in switch_says["PORT_QOS_MAP"] if port != "global"}
+        assert {int(switch_says["PORT"][port]["mtu"]) for port in used} == {host.mtu}
