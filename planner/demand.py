@@ -14,7 +14,7 @@ from fabric.catalogue.prices import Prices
 from fabric.design import NetworkDesign, Tier
 from fabric.errors import InputError, Problem
 from fabric.intent import Intent, NetworkIntent
-from fabric.lanes import nic_lanes
+from fabric.lanes import nic_lanes, switch_lanes
 from fabric.population import Member, asked, on_network, primary_network
 from planner.build_seats import installed_spares
 
@@ -54,6 +54,8 @@ class Extra:
     count: int
     speed_gbps: int
     to: str = ""
+    lanes: frozenset[int] = frozenset()
+    """Numbers of lanes on which the other end runs; empty where it is not ours."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def demand(
         service_ports=_service_ports(network, members, classes),
         interswitch=Fraction(wanted.interswitch),
         external=_external(wanted),
-        attached=Extra(attached, _attached_speed(intent, network)),
+        attached=_attached(intent, catalogue, network, attached),
         copper_only=_copper_only(wanted),
         objective=intent.objective,
         prices=prices,
@@ -196,11 +198,18 @@ def _external(wanted: NetworkIntent) -> Extra:
     return Extra(up.count, up.speed_gbps, up.to) if up else Extra(0, 0)
 
 
-def _attached_speed(intent: Intent, network: str) -> int:
-    for other in intent.networks.values():
+def _attached(intent: Intent, catalogue: Catalogue, network: str, links: int) -> Extra:
+    """Uplinks of another network on leaves of this one: all models that may be its leaf must be able to join."""
+    for name, other in intent.networks.items():
         if other.uplinks and other.uplinks.to == network:
-            return int(other.uplinks.speed_gbps)
-    return 0
+            speed = other.uplinks.speed_gbps
+            runs = [
+                frozenset().union(*(switch_lanes(g, m) for g in model.cages for m in g.modes if m.speed_gbps == speed))
+                for model in _models(catalogue, asked(intent, name), "leaf")
+            ]
+            known = [lanes for lanes in runs if lanes]
+            return Extra(links, speed, lanes=frozenset.intersection(*known) if known else frozenset())
+    return Extra(0, 0)
 
 
 def _planes(network: str, wanted: NetworkIntent, classes: tuple[HostClass, ...]) -> int:

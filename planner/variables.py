@@ -280,7 +280,11 @@ def _class(
         -(-fewest // high), segments, "G"
     )
     external = Need("external", (demand.external.speed_gbps,)) if demand.external.count else None
-    attach = Need("attach", (demand.attached.speed_gbps,)) if demand.attached.count and number == 0 else None
+    attach = (
+        Need("attach", (demand.attached.speed_gbps,), lanes=demand.attached.lanes)
+        if demand.attached.count and number == 0
+        else None
+    )
     needs = [
         Need("host", (host.speed_gbps,), rj45=host.rj45, lanes=host.lanes),
         Need("free", (host.speed_gbps,), rj45=host.rj45, occupied=False, lanes=host.lanes)
