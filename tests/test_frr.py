@@ -457,3 +457,25 @@ def _oob_is_reached(running: Twin) -> None:
         wait(lambda: running.reaches(spine, source, host["ipv4"]), CONVERGED_S)
         running.port(link["a_device"], link["a_port"], "up")
         wait(lambda: running.reaches(spine, source, host["ipv4"]), CONVERGED_S)
+
+
+ALONE = """name: alone
+hosts: [{name: stor, model: nvme-storage-2x200, count: 4, role: storage}]
+networks:
+  storage: {technology: roce, nos: frr, tiers: 1, planes: 1, switches: {leaf: [box-25.6t]}}
+  oob: {technology: ethernet, uplinks: {count: 2, speed_gbps: 100, to: external}, switches: {leaf: [sn2201]}}
+"""
+
+
+@pytest.mark.parts
+def test_a_switch_without_peers_has_no_bgp(tmp_path: Path) -> None:
+    """And an oob leaf says which ports lead to what the plan does not know."""
+    path = tmp_path / "alone.yaml"
+    path.write_text(ALONE)
+    made = {name: content.decode() for name, content in configs(plan(path))}
+    texts = {name: text for name, text in made.items() if name.endswith("frr.conf")}
+    assert len(texts) == 2
+    assert not any(re.search(r"^(router bgp|ip(v6)? route) ", text, re.MULTILINE) for text in texts.values())
+    assert "bgpd=no\n" in made["configs/leaf-storage-s000-l0-p0/daemons"]
+    assert "! Ethernet48 Ethernet52: not ours" in made["configs/leaf-oob-s000-l0-p0/frr.conf"]
+    assert refused({name.split("/")[1]: text for name, text in texts.items()}, tmp_path) == {}

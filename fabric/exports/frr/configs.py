@@ -13,7 +13,7 @@ from fabric.exports.frr.domains import FAMILIES, FULL, Domain, domains
 from fabric.exports.frr.kinds import Kind, ordered
 from fabric.exports.frr.linux import linux_files
 from fabric.exports.frr.policy import above, as_path_list, prefix_list
-from fabric.exports.frr.sessions import ends, sessions
+from fabric.exports.frr.sessions import ends, neighbours
 from fabric.exports.frr.timers import PRODUCTION, Timers
 from fabric.plan import Plan
 
@@ -38,7 +38,7 @@ def configs(plan: Plan, *, timers: Timers = PRODUCTION) -> Iterator[tuple[str, b
     beside = linux_files(plan, known, found)
     for router in _routers(plan, known, found, timers):
         yield f"configs/{router.name}/frr.conf", router.text().encode()
-        for name, text in beside(router.device, router.kind.paths):
+        for name, text in beside(router.device, router.kind.paths, bool(router.neighbours)):
             yield f"configs/{router.name}/{name}", text.encode()
 
 
@@ -57,6 +57,8 @@ class Router:
     """The subnets are on an interface as they are (oob), and not a summary of those of many ports."""
     static: Mapping[str, Sequence[tuple[str, str]]]
     """By family: prefix and next hop of static routes."""
+    leaving: str
+    """Ports that leave for what is not ours without a session."""
     neighbours: str
     returning: Mapping[str, Sequence[int]]
     """AS numbers by group."""
@@ -66,6 +68,10 @@ class Router:
         """The whole file."""
         parts = [f"frr defaults datacenter\nhostname {self.name}\nlog syslog informational\n", _KERNEL[self.nos]]
         parts += ["service integrated-vtysh-config\n", self._routes()]
+        if self.leaving:
+            parts.append(
+                f"! {self.leaving}: not ours beyond; its addresses and the default route are not in the plan\n"
+            )
         if self.neighbours:
             parts += [_bfd(self.kind.timers), self._lists(), self.kind.policy, self._source(), self._bgp()]
         return "!\n".join(part for part in parts if part) + "!\nend\n"
@@ -129,9 +135,10 @@ def _bfd(timers: Timers) -> str:
 
 
 def _routers(plan: Plan, known: Addresses, found: pl.DataFrame, timers: Timers) -> Iterator[Router]:
-    peered = _by_device(_neighbours(sessions(found)))
+    peered = neighbours(found)
     subnets = _subnets(known)
     static = _static(found, known, subnets)
+    leaving = _leaving(found)
     reach, kinds = domains(plan, known), _Kinds(plan, timers, subnets)
     table = plan.fabric.switches.with_columns(pl.col("network", "tier", "nos").cast(pl.String))
     table = table.join(known.switches, left_on="id", right_on="device", how="left", maintain_order="left")
@@ -147,53 +154,17 @@ def _routers(plan: Plan, known: Addresses, found: pl.DataFrame, timers: Timers) 
             own=subnets.get(device, dict.fromkeys(FAMILIES, ())),
             connected=row["network"] == "oob",
             static=static.get(device, dict.fromkeys(FAMILIES, ())),
+            leaving=" ".join(leaving.get(device, ())),
             neighbours="".join(peer["lines"] for peer in peers.values()),
             returning={group: peers[group]["asns"] for group in kind.returning},
             kind=kind,
         )
 
 
-def _neighbours(peers: pl.DataFrame) -> pl.DataFrame:
-    """``device, group, paths, numbered, asns, lines``: neighbours of ``router bgp``, by peer group.
-
-    ``paths``: links to all peers of a group that is above, else those to one peer (what is below is behind it alone).
-    """
-    remote = pl.coalesce(pl.col("peer_asn").cast(pl.String), pl.lit("external"))
-    text = pl.when(pl.col("peer").is_null()).then(pl.lit("external")).otherwise(
-        pl.concat_str("peer", "peer_port", separator=" ")
-    )  # fmt: skip
-    numbered = [
-        pl.format(
-            " neighbor {} remote-as {}\n neighbor {} peer-group {}\n neighbor {} description {}\n",
-            family, "remote", family, pl.col("group") + f"-{family}", family, "text",
-        )
-        for family in FAMILIES
-    ]  # fmt: skip
-    plain = pl.format(
-        " neighbor {} interface remote-as {}\n neighbor {} peer-group {}\n neighbor {} description {}\n",
-        "name", "remote", "name", "group", "name", "text",
-    )  # fmt: skip
-    lines = pl.when(pl.col("ipv4").is_null()).then(plain).otherwise(pl.concat_str(numbered))
-    return (
-        peers.with_columns(remote=remote, text=text)
-        .with_columns(lines=lines)
-        .group_by("device", "group", maintain_order=True)
-        .agg(
-            paths=pl.when(pl.col("above").first())
-            .then(pl.len())
-            .otherwise(pl.col("peer_device").unique_counts().max()),
-            numbered=pl.col("ipv4").is_not_null().any(),
-            asns=pl.col("peer_asn").drop_nulls().unique(maintain_order=True),
-            lines=pl.col("lines").str.join(),
-        )
-    )
-
-
-def _by_device(peers: pl.DataFrame) -> dict[int, dict[str, dict[str, Any]]]:
-    found: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in peers.iter_rows(named=True):
-        found.setdefault(row["device"], {})[row["group"]] = row
-    return found
+def _leaving(found: pl.DataFrame) -> dict[int, list[str]]:
+    """By device: ports of switches without an AS number that leave for what is not ours."""
+    rows = found.filter((pl.col("group") == "external") & pl.col("asn").is_null())
+    return dict(rows.group_by("device", maintain_order=True).agg("name").iter_rows())
 
 
 def _subnets(known: Addresses) -> dict[int, dict[str, list[str]]]:
@@ -213,12 +184,10 @@ def _static(
         mine = routes.setdefault(row["device"], {family: [] for family in FAMILIES})
         for family in FAMILIES:
             loopback = known.switches[f"loopback_{family}"][row["peer_device"] - first]
-            back = (
-                [*subnets[row["peer_device"]][family], f"{loopback}/{FULL[family]}"]
-                if row["group"] != "uplinks"
-                else []
-            )
-            mine[family] += [(prefix, row[family]) for prefix in back or [every[family]]]
+            behind = [every[family]]
+            if row["group"] == "attached":
+                behind = [*subnets[row["peer_device"]][family], f"{loopback}/{FULL[family]}"]
+            mine[family] += [(prefix, row[family]) for prefix in behind]
     return routes
 
 

@@ -50,13 +50,13 @@ _SETTINGS = {
 }
 """Hash over ports too; keep IPv6 addresses and drop routes of links that are down; room for neighbours."""
 
-Beside = Callable[[int, int], Iterator[tuple[str, str]]]
+Beside = Callable[[int, int, bool], Iterator[tuple[str, str]]]
 
 
 def linux_files(plan: Plan, known: Addresses, found: pl.DataFrame) -> Beside:
     """A function that gives the files (name, text) of a device, none where it is not a switch with plain FRR.
 
-    Its second argument: most next hops of a route.
+    Its other arguments: most next hops of a route, and whether there are BGP sessions.
     """
     linux = plan.fabric.switches.filter(pl.col("nos").cast(pl.String) == "frr")
     rows = linux.with_columns(pl.col("network").cast(pl.String)).join(
@@ -66,13 +66,13 @@ def linux_files(plan: Plan, known: Addresses, found: pl.DataFrame) -> Beside:
     ports = _ports(plan, known, found, linux["id"]) if switches else {}
     settings = "".join(f"{name} = {value}\n" for name, value in _SETTINGS.items())
 
-    def files(device: int, paths: int) -> Iterator[tuple[str, str]]:
+    def files(device: int, paths: int, routed: bool) -> Iterator[tuple[str, str]]:
         if device in switches:
             yield "interfaces", "".join([_own(switches[device]), ports.get(device, "")])
             if rules := _rule(switches[device], "ipv6"):
                 yield "interfaces6", rules
             yield "sysctl.conf", settings
-            yield "daemons", _daemons(paths, routed=switches[device]["asn"] is not None)
+            yield "daemons", _daemons(paths, routed=routed)
 
     return files
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from fabric.addressing import Addresses
+from fabric.exports.frr.domains import FAMILIES
 from fabric.plan import Plan
 
 GROUPS = {
@@ -47,6 +50,50 @@ def sessions(found: pl.DataFrame) -> pl.DataFrame:
     """The ends with a BGP session: those of routers with AS numbers that are not routed statically."""
     peered = pl.col("peer_asn").is_not_null() | (pl.col("group") == "external")
     return found.filter(~pl.col("static") & pl.col("asn").is_not_null() & peered)
+
+
+def neighbours(found: pl.DataFrame) -> dict[int, dict[str, dict[str, Any]]]:
+    """By device and peer group: ``paths, numbered, asns, lines``; what ``router bgp`` says of its neighbours."""
+    peers: dict[int, dict[str, dict[str, Any]]] = {}
+    for row in _texts(sessions(found)).iter_rows(named=True):
+        peers.setdefault(row["device"], {})[row["group"]] = row
+    return peers
+
+
+def _texts(peers: pl.DataFrame) -> pl.DataFrame:
+    """``device, group, paths, numbered, asns, lines``: neighbours of ``router bgp``, by peer group.
+
+    ``paths``: links to all peers of a group that is above, else those to one peer (what is below is behind it alone).
+    """
+    remote = pl.coalesce(pl.col("peer_asn").cast(pl.String), pl.lit("external"))
+    text = pl.when(pl.col("peer").is_null()).then(pl.lit("external")).otherwise(
+        pl.concat_str("peer", "peer_port", separator=" ")
+    )  # fmt: skip
+    numbered = [
+        pl.format(
+            " neighbor {} remote-as {}\n neighbor {} peer-group {}\n neighbor {} description {}\n",
+            family, "remote", family, pl.col("group") + f"-{family}", family, "text",
+        )
+        for family in FAMILIES
+    ]  # fmt: skip
+    plain = pl.format(
+        " neighbor {} interface remote-as {}\n neighbor {} peer-group {}\n neighbor {} description {}\n",
+        "name", "remote", "name", "group", "name", "text",
+    )  # fmt: skip
+    lines = pl.when(pl.col("ipv4").is_null()).then(plain).otherwise(pl.concat_str(numbered))
+    return (
+        peers.with_columns(remote=remote, text=text)
+        .with_columns(lines=lines)
+        .group_by("device", "group", maintain_order=True)
+        .agg(
+            paths=pl.when(pl.col("above").first())
+            .then(pl.len())
+            .otherwise(pl.col("peer_device").unique_counts().max()),
+            numbered=pl.col("ipv4").is_not_null().any(),
+            asns=pl.col("peer_asn").drop_nulls().unique(maintain_order=True),
+            lines=pl.col("lines").str.join(),
+        )
+    )
 
 
 def _router_links(plan: Plan) -> pl.DataFrame:
