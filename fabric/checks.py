@@ -1,7 +1,4 @@
-"""What must hold of a plan, as functions in a tuple that yield findings; they never raise, log or mend.
-
-Left to the configs: polarisation.
-"""
+"""What must hold of a plan, as functions in a tuple that yield findings; they never raise, log or mend."""
 
 from __future__ import annotations
 
@@ -17,7 +14,9 @@ from fabric.checking import (
     counts,
     coverage,
     floor,
+    polarisation,
     ports,
+    qos,
     rails,
     resilience,
     structure,
@@ -43,6 +42,8 @@ CHECKS: tuple[Check, ...] = (
     *counts.CHECKS,
     *bandwidth.CHECKS,
     *resilience.CHECKS,
+    *qos.CHECKS,
+    *polarisation.CHECKS,
 )
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

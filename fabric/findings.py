@@ -45,6 +45,7 @@ class Cause(StrEnum):
     REACHABILITY = "reachability"
     RESILIENCE = "resilience"
     MANAGEMENT = "management"
+    CONFIGURATION = "configuration"
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def _codes(*codes: Code) -> dict[str, Code]:
 
 _T, _P, _PA, _C = Cause.TABLES, Cause.PORTS, Cause.PARTS, Cause.CABLING
 _N, _B, _R, _S, _M = Cause.COUNTS, Cause.CAPACITY, Cause.REACHABILITY, Cause.RESILIENCE, Cause.MANAGEMENT
+_CO = Cause.CONFIGURATION
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 CODES: Mapping[str, Code] = _codes(
@@ -226,5 +228,9 @@ CODES: Mapping[str, Code] = _codes(
          "Give the network two planes (NICs with two ports) where that matters."),
     Code("single-spine", _S, _I, "One failure of an upper switch parts the network: there is only one.",
          "Plan a second spine or core where that matters."),
+    Code("ecmp-polarised", _CO, _W, "The hashes of two tiers choose alike: some links of the later one idle.",
+         "Give each tier a hash function of its own; another seed of a CRC is not another function."),
+    Code("qos-differs", _CO, _E, "A host marks, queues or pauses otherwise than its switches.",
+         "Plan again; one of the files was changed by hand."),
 )  # fmt: skip
 """Every code a plan check can say, by name, in the order of the documentation."""

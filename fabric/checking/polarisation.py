@@ -21,7 +21,7 @@ import polars as pl
 from fabric.addressing import addresses
 from fabric.ecmp_hash import TierHash, hash_of
 from fabric.errors import RailwrightError
-from fabric.findings import Cause, Code, Finding, Severity
+from fabric.findings import CODES, Finding
 from fabric.hashing import TCP, UDP, Bytes, EcmpHash, five_tuples, murmur3
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ FIRST_ROCE_SOURCE_PORT, ROCE_SOURCE_PORTS = 0xC000, 0x4000
 FIRST_PORT, PORTS = 32768, 28232
 """Linux' ephemeral ports, for networks that are not RoCE."""
 
-CODE = Code(
-    "ecmp-polarised", Cause.CAPACITY, Severity.WARNING,
-    "The hashes of two tiers choose alike: some links of the later one carry more than their share, others nothing.",
-    "Give each tier a hash function of its own; another seed of a CRC is not another function.",
-)  # fmt: skip
+CODE = CODES["ecmp-polarised"]
 
 
 @dataclass(frozen=True)
