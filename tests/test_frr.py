@@ -477,5 +477,6 @@ def test_a_switch_without_peers_has_no_bgp(tmp_path: Path) -> None:
     assert len(texts) == 2
     assert not any(re.search(r"^(router bgp|ip(v6)? route) ", text, re.MULTILINE) for text in texts.values())
     assert "bgpd=no\n" in made["configs/leaf-storage-s000-l0-p0/daemons"]
-    assert "! Ethernet48 Ethernet52: not ours" in made["configs/leaf-oob-s000-l0-p0/frr.conf"]
+    outside = plan(path).fabric.ports.filter(pl.col("use") == "external")["name"].str.join(" ").item()
+    assert f"! {outside}: not ours" in made["configs/leaf-oob-s000-l0-p0/frr.conf"]
     assert refused({name.split("/")[1]: text for name, text in texts.items()}, tmp_path) == {}
