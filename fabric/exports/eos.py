@@ -59,7 +59,9 @@ def configs(plan: Plan) -> Iterator[tuple[str, bytes]]:
 def _problems(services: Services, found: Sequence[Router]) -> Iterator[Problem]:
     for number, server in enumerate(services.dns if found else ()):
         if not is_address(server):
-            yield Problem(f"services.dns.{number}", f'EOS takes an IP address here, not "{server}"', "write its address")
+            yield Problem(
+                f"services.dns.{number}", f'EOS takes an IP address here, not "{server}"', "write its address"
+            )
     for network in sorted({router.row["network"] for router in found if router.rules}):
         rules = next(router.rules for router in found if router.row["network"] == network)
         if rules is not None and rules.watchdog.action not in _ACTIONS:
@@ -93,7 +95,7 @@ def _file(plan: Plan, router: Router, interfaces: str, neighbours: str, speeds: 
         "      trust certificate railwright-ca.crt\n",
         interfaces.removesuffix("!\n"),
         _loopback(router),
-        _management(router, plan),
+        _management(router),
         _vlan(router),
         _hash(plan, router),
         "ip routing ipv6 interfaces\n" if "neighbor interface" in neighbours else "ip routing\n",
@@ -259,8 +261,7 @@ def _loopback(router: Router) -> str:
     return "interface Loopback0\n   description router\n" + "".join(lines) if lines else ""
 
 
-def _management(router: Router, plan: Plan) -> str:
-    del plan
+def _management(router: Router) -> str:
     if not router.managed:
         return ""
     row = router.row
@@ -292,7 +293,9 @@ def _policy(router: Router) -> Iterator[str]:
         rows = "".join(f"   seq {10 * n} permit {what}\n" for n, what in enumerate(permitted, start=1))
         yield f"{_IP[family]} prefix-list {name}\n{rows}"
     yield "".join(
-        f"ip as-path access-list {name} permit {pattern} any\n" for name, patterns in policy.as_paths for pattern in patterns
+        f"ip as-path access-list {name} permit {pattern} any\n"
+        for name, patterns in policy.as_paths
+        for pattern in patterns
     )
     for name, rules in policy.route_maps:
         yield from _route_map(name, rules)

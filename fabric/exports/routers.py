@@ -90,9 +90,9 @@ class Router:
         for group in kind.names:
             maps.append((f"FROM-{group.upper()}", tuple(taken(group, domain))))
             maps.append((f"TO-{group.upper()}", tuple(given(group, kind.tier, domain, border=kind.border))))
-        used = {rule.match for _, rules in maps for rule in rules} | {rule.as_path for _, rules in maps for rule in rules}
+        used = {name for _, rules in maps for rule in rules for name in (rule.match, rule.as_path)}
         lists = [(name, family, what) for family in FAMILIES for name, what in self._lists(family) if name in used]
-        paths = [("ORIGIN", ("^[0-9]+$",))]
+        paths: list[tuple[str, tuple[str, ...]]] = [("ORIGIN", ("^[0-9]+$",))]
         paths += [(above(group), tuple(f"_{asn}_" for asn in peer["asns"])) for group, peer in self.peers.items()]
         return Policy(tuple(lists), tuple(path for path in paths if path[0] in used), tuple(maps))
 
@@ -160,7 +160,7 @@ def _routers(
 ) -> Iterator[Router]:
     peers, subnets = _peers(peered), _subnets(known)
     static, reach, made = _static(found, known, subnets), domains(plan, known), dict[Any, Kind]()
-    nothing: dict[str, Any] = {family: () for family in FAMILIES}
+    nothing: dict[str, Any] = dict.fromkeys(FAMILIES, ())
     rules = {name: qos(plan, name) for name in plan.design.networks}
     most = max((len(own["ipv4"]) for own in subnets.values()), default=0) + 1
     for row in switches.iter_rows(named=True):
