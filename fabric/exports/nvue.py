@@ -1,7 +1,7 @@
 """Cumulus Linux: ``configs/<switch>/startup.yaml`` of every switch that runs it, for NVUE (docs/vendors.md).
 
-The object tree is that of Cumulus Linux 5.15 and later, where a switch is ``enabled`` or ``disabled``. What is by port
-is written for all switches at once, as columns; the rest is a tree by switch. Text is quoted as JSON, which is YAML too.
+The object tree is that of Cumulus Linux 5.15 and later, where a switch is ``enabled`` or ``disabled``. What is by
+port is written for all at once, as columns; the rest is a tree by switch. Text is quoted as JSON, which is YAML too.
 """
 
 from __future__ import annotations
