@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup
 DEMO := examples/hpn7-pod.yaml
 WORKERS ?= 2
 
-.PHONY: help setup system demo test lint format docs bench lock clean
+.PHONY: help setup system peers demo test lint format docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made.
@@ -32,7 +32,7 @@ demo: setup ## Plan a pod of 15,360 GPUs into out/demo and show it.
 	@echo
 	@echo "The whole plan is in out/demo; open out/demo/report.html in a browser."
 
-test: setup system lint ## Lint, and every test.
+test: setup system peers lint ## Lint, and every test.
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: setup ## ruff, mypy --strict, and the import direction.
@@ -51,13 +51,21 @@ docs: setup ## Write the generated pages of docs/ again.
 	$(BIN)/python -m fabric.tables > docs/tables.md
 	$(BIN)/python -m fabric.checks > docs/checks.md
 
+peers: .parts/netlab/.setup .parts/pyavd/.setup ## Bring netlab and pyavd, which tests and benchmarks compare with.
+
+.parts/pyavd/.setup:
+	$(PYTHON) -m venv .parts/pyavd
+	.parts/pyavd/bin/pip install --quiet --disable-pip-version-check 'pyavd==6.4.0'
+	@touch $@
+
 .parts/netlab/.setup:
 	$(PYTHON) -m venv .parts/netlab
 	.parts/netlab/bin/pip install --quiet --disable-pip-version-check 'networklab==26.10'
 	@touch $@
 
-bench: setup .parts/netlab/.setup ## Time 1k to 1M GPUs, and the same fabric in netlab.
+bench: setup peers ## Time 1k to 1M GPUs, and the same fabric in netlab.
 	$(BIN)/python benchmarks/plan.py --peer .parts/netlab/bin/netlab
+	$(BIN)/python benchmarks/configs.py
 
 lock: setup ## Write requirements.lock again: the newest versions pyproject.toml allows.
 	$(BIN)/python .ci/lock
