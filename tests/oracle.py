@@ -369,7 +369,7 @@ def fill(bank: tuple[int, ...], stock: Pick, limit: int) -> set[Pick]:
 # ---------------------------------------------------------------------------------------------------- the whole search
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Side:
     """The leaves of one class: S, G, K, u."""
 
@@ -445,6 +445,12 @@ def subsets(ends: frozenset[End]) -> list[frozenset[End]]:
 
 
 @cache
+def joining(nic: End, ends: frozenset[End]) -> frozenset[End]:
+    """Which of these a NIC can be plugged into."""
+    return frozenset(end for end in ends if end.joins(nic))
+
+
+@cache
 def mates(ends: frozenset[End] | None, others: frozenset[End]) -> frozenset[End]:
     """What the other end of the links may then be: cage by cage, each must meet each."""
     return frozenset(other for other in others if all(other.meets(end) for end in ends or ()))
@@ -483,6 +489,7 @@ class Shape:
     v: int = 0
     room: int = 0
     ends: frozenset[End] | None = None
+    parts: dict[tuple[Side, int], tuple[Sum, int, int] | None] = field(default_factory=dict)
 
     @property
     def net(self) -> Net:
@@ -494,10 +501,20 @@ class Shape:
         for v in self.uplink_speeds():
             self.v, self.room = v, max((spine.room(v) for spine in self.net.spine), default=0)
             for ends in subsets(self.leaf.ends(v)) if self.tiers > 1 else [None]:
-                self.ends = ends
+                self.ends, self.parts = ends, {}
                 sides = [self.sides(kind) for kind in self.kinds]
-                for combination in itertools.product(*sides):
+                for combination in self.combinations(sides, (), Sum()):
                     self.leaves(combination)
+
+    def combinations(self, sides: list[list[Side]], chosen: tuple[Side, ...], total: Sum) -> Iterator[tuple[Side, ...]]:
+        """One of each class's leaves; *bound* by those chosen already, with no service on them."""
+        if not sides:
+            yield chosen
+            return
+        for side in sides[0]:
+            part = self.part(side, self.net.free)
+            if part and not self.search.hopeless(self.tiers, total + part[0]):
+                yield from self.combinations(sides[1:], (*chosen, side), total + part[0])
 
     def uplink_speeds(self) -> list[int]:
         """v: none with a single tier that keeps nothing free; at least the fastest host port otherwise."""
@@ -590,7 +607,7 @@ class Shape:
     def host_ends(self, kind: Kind) -> frozenset[End] | None:
         """Ports that join with the NIC's; rj45 always does."""
         nic = End(kind.speed, kind.lanes)
-        return None if kind.rj45 else frozenset(end for end in self.leaf.ends(kind.speed) if end.joins(nic))
+        return None if kind.rj45 else joining(nic, self.leaf.ends(kind.speed))
 
     def interswitch(self, side: Side) -> list[tuple[int, int]]:
         """(i, speed): i·speed ≥ interswitch·S·q·π·h, for each speed at least the hosts'. More are dominated."""
@@ -617,11 +634,10 @@ class Shape:
         total = Sum()
         links = speed = 0
         for side, free in zip(sides, slots, strict=True):
-            fitted = self.fits(side, free)
-            if not fitted:
+            part = self.part(side, free)
+            if not part:
                 return
-            one, links, speed = fitted
-            total += one.times(side.leaves) + self.hosts(side) + self.upwards(side)
+            total, links, speed = total + part[0], part[1], part[2]
         total += Sum(cables=links, links=links)
         if self.search.hopeless(self.tiers, total):
             return
@@ -630,6 +646,16 @@ class Shape:
             self.offer(sides, total, letters=letters)
         else:
             Above(self, sides, total, letters).run()
+
+    def part(self, side: Side, free: int) -> tuple[Sum, int, int] | None:
+        """What the leaves of a class, its hosts and their links add up to; None if the leaf does not fit."""
+        if (side, free) not in self.parts:
+            fitted = self.fits(side, free)
+            if fitted:
+                total = fitted[0].times(side.leaves) + self.hosts(side) + self.upwards(side)
+                fitted = (total, *fitted[1:])
+            self.parts[side, free] = fitted
+        return self.parts[side, free]
 
     def least_down(self, sides: tuple[Side, ...]) -> int:
         """Down ports that a spine has at least: the most spines, and pods of one segment with three tiers."""

@@ -167,7 +167,7 @@ def host_group(rng: Random, number: int, model: str, network: str) -> Values:
 def network_intent(rng: Random, network: str, rails: list[int], ports: list[int], switches: list[Values]) -> Values:
     """A network; fields that exclude each other are not drawn together."""
     technology = "ethernet" if network == "oob" else rng.choice(("roce", "ethernet"))
-    tiers = rng.choice(("auto",) * 5 + (1, 2, 2, 3, 3))
+    tiers = rng.choice(("auto",) * 5 + (1, 1, 2, 2, 3, 3))
     values: Values = {"technology": technology, "tiers": tiers}
     if network == "oob":
         return values | oob_fields(rng)
@@ -196,7 +196,7 @@ def oob_fields(rng: Random) -> Values:
 
 def bandwidth_fields(rng: Random, network: str, tiers: Any) -> Values:
     """Oversubscription, pinned speeds, the link of a pair, what is kept free above."""
-    over: Values = maybe(rng, 0.2 if tiers == 1 else 0.6, {"leaf": rng.choice(OVERSUBSCRIPTIONS)})
+    over: Values = maybe(rng, 0.5 if tiers == 1 else 0.6, {"leaf": rng.choice(OVERSUBSCRIPTIONS)})
     if network != "compute" and rng.random() < 0.2:
         over = {"leaf": {"compute": 1, "storage": rng.choice((1, 1.5, 2))}}
     over |= maybe(rng, {1: 0.0, 2: 0.15}.get(tiers, 0.5), {"spine": rng.choice(OVERSUBSCRIPTIONS)})
