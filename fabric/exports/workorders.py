@@ -146,7 +146,8 @@ def _bundle(row: dict[str, object]) -> str:
     metres = f"{most:g} m" if least == most else f"{least:g}–{most:g} m"
     return (
         f'<tr class="bundle"><td class="box"></td><td class="n">{row["step"]}</td><td colspan="2">'
-        f"{escape(str(row['task']))} {escape(str(row['bundle']))}</td><td>{escape(str(row['far_rack']))}</td><td>{row['cables']:,} cables</td>"
+        f"{escape(str(row['task']))} {escape(str(row['bundle']))}</td><td>{escape(str(row['far_rack']))}</td>"
+        f"<td>{row['cables']:,} cables</td>"
         f'<td class="n">{metres}</td></tr>\n'
     )
 

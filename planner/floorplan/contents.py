@@ -1,8 +1,9 @@
 """What goes into which rack, before any rack has a place.
 
 Rules (docs/floorplan.md): the hosts of a segment fill racks of their own in the order of their places; small segments
-of one network share. Leaves stand with the hosts most of which they serve, a rack a side (plane); spines and cores
-in racks of their own, a side each; where there is but one block they hang with its leaves if there is room. No rack holds two planes of a network, nor all spines or cores of a group.
+of one network share. Leaves stand with the hosts most of which they serve, a rack a side (plane); spines and cores in
+racks of their own, a side each; where there is but one block they hang with its leaves if there is room. No rack holds
+two planes of a network, nor all spines or cores of a group.
 """
 
 from __future__ import annotations

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from ortools.sat.python import cp_model
 
-from planner.floorplan.flows import Flows, Places
+from planner.floorplan.flows import Flows, Places, alike
 from planner.floorplan.racks import Ints, Racks
 
-MOST_PAIRS = 12_000
+MOST_PAIRS = 5_000
 """Pairs of racks and places (a boolean each) up to which the exact model is tried."""
-DETERMINISTIC_SECONDS = 4.0
+DETERMINISTIC_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def solved(racks: Racks, flows: Flows, places: Places, hint: Ints) -> Exact:
         model.add_exactly_one(mine)
     for place in range(size):
         model.add_at_most_one(x[rack][place] for rack in range(len(racks)))
+    # Racks that are alike stand in their order: each arrangement is looked at once.
+    at = [sum(place * chosen for place, chosen in enumerate(mine)) for mine in x]
+    for same in alike(len(racks), flows):
+        for one, other in pairwise(same):
+            model.add(at[one] < at[other])
     terms: list[cp_model.LinearExprT] = []
     for a, b, kind in zip(flows.a.tolist(), flows.b.tolist(), flows.kind.tolist(), strict=True):
         cents = np.rint(np.minimum(flows.cents[kind], 1e11)).astype(np.int64)

@@ -161,3 +161,16 @@ def _cents(classes: list[pl.DataFrame], prices: PriceTable, places: Places) -> F
         kind, up, most, share = (cables[name].to_numpy() for name in ("kind", "up", "most", "share"))
         rows.append(share @ prices.at(kind[:, None], up[:, None] + places.metres, most[:, None] + places.metres))
     return np.array(rows).reshape(len(rows), len(places.metres))
+
+
+def alike(racks: int, flows: Flows) -> list[list[int]]:
+    """Racks that have the same cables to the same others, and so may change places; each group rising."""
+    mates: list[list[tuple[int, int]]] = [[] for _ in range(racks)]
+    for a, b, kind in zip(flows.a.tolist(), flows.b.tolist(), flows.kind.tolist(), strict=True):
+        mates[a].append((b, kind))
+        if b >= 0:
+            mates[b].append((a, kind))
+    same: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for rack, found in enumerate(mates):
+        same.setdefault(tuple(sorted(found)), []).append(rack)
+    return list(same.values())

@@ -33,7 +33,7 @@ def _problem(prices: PriceTable, fabric: Fabric, kind: int, cable: int, count: i
     ends = f"{names[link['a_device']]} to {b}"
     what = (
         f"{count} {said.tier} cable{'s' if count > 1 else ''} of {said.speed_gbps} Gb/s would be up to {metres:.1f} m "
-        f"long ({ends}); no medium that fits reaches beyond {reach:g} m, {metres - reach:.1f} m less"
+        f"long ({ends}); no medium that fits reaches beyond {reach:g} m, {metres - reach:.1f} m short of it"
     )
     media = "allow singlemode in media, " if said.media and "singlemode" not in said.media else ""
     remedy = f"{media}add a longer part to the catalogue, or place rows and racks closer"

@@ -63,10 +63,10 @@ def _each_fits(asked: Asked) -> None:
     for name, units, watts in too_large(site, names, asked.units, asked.watts.to_numpy()):
         kw = _tenths(watts)
         if units > site.rack_units:
-            said = f"a {name} is {units} units high; a rack has {site.rack_units}"
+            said = f"{name} is {units} units high; a rack has {site.rack_units}"
             problems.append(Problem("site.rack_units", said, f"raise rack_units to {units}"))
         if kw > site.rack_power_kw:
-            said = f"a {name} draws up to {kw:g} kW; a rack gives {site.rack_power_kw:g} kW"
+            said = f"{name} draws up to {kw:g} kW; a rack gives {site.rack_power_kw:g} kW"
             problems.append(Problem("site.rack_power_kw", said, f"raise rack_power_kw to {kw:g}"))
     if problems:
         raise InfeasibleError(sorted(problems))

@@ -14,7 +14,7 @@ from fabric.trays import Room
 from planner.floorplan.bound import lower_bound
 from planner.floorplan.contents import Asked
 from planner.floorplan.exact import small, solved
-from planner.floorplan.flows import Flows, Places, flows_of, measured, places_of
+from planner.floorplan.flows import Flows, Places, alike, flows_of, measured, places_of
 from planner.floorplan.late import Late, late_leaves
 from planner.floorplan.lay import laid
 from planner.floorplan.prices import PriceTable, price_table
@@ -64,7 +64,7 @@ def stand(racks: Racks, flows: Flows, places: Places) -> tuple[Ints, float]:
     where = cheapest(flows, places, found)
     bound = lower_bound(racks, flows, places, total(flows, places, where))
     if small(racks, flows, places):
-        exact = solved(racks, flows, places, where)
+        exact = solved(racks, flows, places, in_order(racks, flows, where))
         bound = max(bound, exact.bound)
         if exact.where is not None:
             where = cheapest(flows, places, [where, exact.where])
@@ -79,15 +79,7 @@ def cheapest(flows: Flows, places: Places, found: list[Ints]) -> Ints:
 
 def in_order(racks: Racks, flows: Flows, where: Ints) -> Ints:
     """The same placement with racks that are alike in rising order of place, so that hosts count along the rows."""
-    mates: list[list[tuple[int, int]]] = [[] for _ in range(len(racks))]
-    for a, b, kind in zip(flows.a.tolist(), flows.b.tolist(), flows.kind.tolist(), strict=True):
-        mates[a].append((b, kind))
-        if b >= 0:
-            mates[b].append((a, kind))
-    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for rack, found in enumerate(mates):
-        alike.setdefault(tuple(sorted(found)), []).append(rack)
     ordered = where.copy()
-    for same in alike.values():
+    for same in alike(len(racks), flows):
         ordered[same] = np.sort(where[same])
     return ordered
