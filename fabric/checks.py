@@ -42,17 +42,19 @@ CHECKS: tuple[Check, ...] = (
     *counts.CHECKS,
     *bandwidth.CHECKS,
     *resilience.CHECKS,
-    *qos.CHECKS,
-    *polarisation.CHECKS,
 )
+CONFIGURED: tuple[Check, ...] = (*qos.CHECKS, *polarisation.CHECKS)
+"""Checks of what is configured; they read what is written for a plan, and so run only where its tables hold."""
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def run(plan: Plan, checks: Iterable[Check] = CHECKS) -> list[Finding]:
-    """Findings of all checks, the worst first, else in the order of the checks."""
+    """Findings of all checks (or of ``checks`` alone), the worst first, else in the order of the checks."""
     view = View(plan)
-    found = chain.from_iterable(check(view) for check in checks)
+    found = list(chain.from_iterable(check(view) for check in checks))
+    if checks is CHECKS and not failed(found):
+        found += chain.from_iterable(check(view) for check in CONFIGURED)
     return sorted(found, key=lambda finding: _RANK[finding.severity])
 
 
