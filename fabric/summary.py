@@ -199,7 +199,8 @@ def _racks_used(plan: Plan) -> int | None:
     """Racks that hold anything; None without a floor plan."""
     if not plan.fabric.racks.height:
         return None
-    used = pl.concat([plan.fabric.hosts["rack"], plan.fabric.switches["rack"]])
+    hosts = plan.fabric.hosts.filter(pl.col("role").cast(pl.String) != "pdu")
+    used = pl.concat([hosts["rack"], plan.fabric.switches["rack"]])
     return used.drop_nulls().n_unique()
 
 

@@ -15,6 +15,7 @@ from fabric.errors import InputError
 from fabric.exports import render
 from fabric.exports.configs import configs
 from fabric.exports.report import report
+from fabric.exports.workorders import workorders
 from fabric.failures import analyse
 from fabric.findings import Finding
 from fabric.intent import Intent, load_intent
@@ -37,10 +38,10 @@ OUTPUTS = {
     "drawings/fabric.svg": "drawing",
 }
 """The dialect behind each file of a bundle."""
-ON_THE_FLOOR: dict[str, str] = {}
+ON_THE_FLOOR = {"drawings/racks.svg": "racks", "drawings/floor.svg": "floor"}
 """The same for files that need a floor plan."""
 Tree = Callable[[Plan], Iterable[tuple[str, bytes]]]
-TREES: dict[str, Tree] = {"configs": configs}
+TREES: dict[str, Tree] = {"configs": configs, "workorders": workorders}
 """What writes many files, each with its path in the bundle."""
 
 

@@ -99,7 +99,9 @@ def test_out_of_band_tells_hosts_switches_and_pdus_apart() -> None:
     others = plan.fabric.switches.filter(pl.col("network").cast(pl.String) != "oob")
     assert set(net["links"]) == {*KINDS, *OOB_KINDS}
     assert net["links"]["switch-leaf"] == others.height
-    assert net["links"]["host-leaf"] == net["hosts"] == plan.fabric.hosts.height
+    pdus = plan.fabric.hosts.filter(pl.col("role").cast(pl.String) == "pdu").height
+    assert net["links"]["pdu-leaf"] == pdus == 2 * 2 * 8
+    assert net["links"]["host-leaf"] == net["hosts"] == plan.fabric.hosts.height - pdus
     assert net["links"]["service-leaf"] == 0
 
 

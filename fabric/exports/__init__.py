@@ -60,6 +60,9 @@ _ALL = (
     Dialect("bom", "bill of materials by orderable part (CSV)", "fabric.exports.bom:bom"),
     Dialect("bom-xlsx", "the same as a workbook", "fabric.exports.workbook:bom", binary=True),
     Dialect("drawing", "the fabric as a picture (SVG)", "fabric.exports.drawings:fabric_svg"),
+    Dialect("racks", "elevations of the racks (SVG)", "fabric.exports.racks_drawing:racks_svg"),
+    Dialect("floor", "plan of the room with its trays (SVG)", "fabric.exports.floor_drawing:floor_svg"),
+    Dialect("workorders", "sheets for pulling cables, a rack each, to print (HTML)", "fabric.exports.workorders:page"),
     Dialect("report", "the whole plan on one page (HTML)", "fabric.exports.report:report"),
 )
 
