@@ -40,7 +40,7 @@ def pulls(plan: Plan) -> pl.DataFrame:
     plugs = pl.concat([ends.rename({"cable": "number"}), said], how="horizontal")
     plugs = plugs.with_columns(far_rack=_far_racks(plugs), unit_number=pl.col("unit").cast(pl.Int64, strict=False))
     plugs = plugs.filter(pl.col("rack").is_not_null())
-    inside = pl.col("far_rack") == pl.col("rack")
+    inside = (pl.col("far_rack") == pl.col("rack")).all().over("rack", "bundle")
     longest = pl.col("length_m").max().over("rack", "bundle")
     plugs = plugs.with_columns(
         task=pl.when(pl.col("end") == "A").then(pl.lit("pull")).otherwise(pl.lit("receive")),

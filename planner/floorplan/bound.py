@@ -51,7 +51,7 @@ def lower_bound(racks: Racks, flows: Flows, places: Places, best: float) -> floa
     tree = tree_of(racks, flows)
     price = np.zeros(len(ground.capacity))
     found, scale, since = -np.inf, 0.5, 0
-    for _ in range(STEPS):
+    for _ in range(ground.steps(tree.stars, STEPS)):
         value, taken = relaxed(tree, ground, price)
         better = value > found + 1e-4 * abs(best - found)
         found, since = max(found, value), 0 if better else since + 1

@@ -11,8 +11,8 @@ from fabric.trays import racks_of
 def bundled(fabric: Fabric) -> pl.DataFrame:
     """Cables with ``bundle``: ``<network> <rack>~<rack>`` for those between the same two racks.
 
-    The lower rack name stands first. A cable with ends in several racks is pulled with those of its farthest pair of
-    names; one inside a rack has the rack alone; one that leaves the room has ``<rack>~out``.
+    The lower rack name stands first. A cable with ends in several racks is pulled with those of its last pair of names;
+    one inside a rack has the rack alone; one that leaves the room has ``<rack>~out``.
     """
     names = fabric.racks["name"]
     rack = racks_of(fabric)["rack"]
@@ -24,7 +24,9 @@ def bundled(fabric: Fabric) -> pl.DataFrame:
         .when(low == high).then("a")
         .otherwise(pl.concat_str(low, pl.lit("~"), high))
     )  # fmt: skip
-    bundle = pairs.select("cable", pair=pair).group_by("cable").agg(pl.col("pair").max()).sort("cable")["pair"]
+    across = pl.col("pair").filter(pl.col("pair").str.contains("~")).max()
+    bundle = pairs.select("cable", pair=pair).group_by("cable").agg(pl.coalesce(across, pl.col("pair").max()))
+    bundle_name = bundle.sort("cable")["pair"]
     column = next(c for c in SCHEMA["cables"].columns if c.name == "bundle")
-    named = fabric.cables["network"].cast(pl.String) + " " + bundle
+    named = fabric.cables["network"].cast(pl.String) + " " + bundle_name
     return fabric.cables.with_columns(named.cast(SCHEMA["cables"].dtype(column)).alias("bundle"))

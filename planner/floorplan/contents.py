@@ -84,7 +84,7 @@ class Asked:
 
 
 def fill(asked: Asked, style: str) -> Racks:
-    """Racks with everything in them but the PDUs and the oob leaves that serve those.
+    """Racks with everything in them but PDUs and out-of-band leaves, which wait until the racks have places.
 
     ``style``: switches in racks of their own beside each block of hosts (``beside``), in as few racks of their own as
     may be (``few``), or in the units that hosts leave (``shared``); raises NoRoomError where those do not suffice.
@@ -100,7 +100,6 @@ def fill(asked: Asked, style: str) -> Racks:
         free = _lone_block(racks)
         for side, chosen, key, least in _central_streams(asked):
             _hang(racks, EVERY, side, _joined(racks, free, side, spread(racks, chosen, key, least)))
-    _management(racks, asked, own=style != "shared")
     return racks
 
 
@@ -261,38 +260,3 @@ def _candidates(racks: Racks, block: int, side: int) -> list[int]:
     """Racks in which a switch may hang, best first: those of its block and side, of its block, any."""
     number = range(len(racks))
     return sorted(number, key=lambda r: (block not in (EVERY, racks.block[r]), r % 2 != side % 2, r))
-
-
-# --- out-of-band -------------------------------------------------------------------------------------------------
-
-
-def _management(racks: Racks, asked: Asked, *, own: bool) -> None:
-    """Oob leaves into a rack they serve, the one nearest to the middle of those that has room.
-
-    Where none has, into any rack of the block of the middle one, then into racks of their own. Leaves that serve
-    mostly PDUs wait until the racks have places.
-    """
-    for leaf, served in _served(asked, racks.devices.rack):
-        if not len(served):
-            continue
-        units, watts = racks.total(np.array([leaf]))
-        middle = int(np.sort(served)[(len(served) - 1) // 2])
-        near = sorted(set(served.tolist()), key=lambda r: (abs(r - middle), r))
-        block = racks.block[middle]
-        others = [r for r in range(len(racks)) if racks.block[r] == block or racks.block[r] == EVERY]
-        rack = next((r for r in (*near, *others) if racks.fits(r, units, watts)), None)
-        if rack is None and not own:
-            raise NoRoomError(1)
-        racks.put_switches(racks.add(EVERY, 0, hosts=False) if rack is None else rack, np.array([leaf]))
-
-
-def _served(asked: Asked, rack: Ints) -> Iterator[tuple[int, Ints]]:
-    """Each oob leaf and the racks of what it serves; none where most of it are PDUs."""
-    links = asked.fabric.links.select("a_device", "b_device", pl.col("tier").cast(pl.String))
-    links = links.filter(pl.col("tier") == "oob")
-    pdu = np.isin(links["a_device"].to_numpy(), asked.pdus)
-    frame = links.select(leaf="b_device", rack=pl.Series(rack)[links["a_device"].cast(pl.Int64)], pdu=pl.Series(pdu))
-    for (leaf,), rows in frame.sort("leaf").group_by("leaf", maintain_order=True):
-        few = rows["pdu"].sum() * 2 <= rows.height
-        served = rows.filter(~pl.col("pdu") & (pl.col("rack") >= 0))["rack"].to_numpy()
-        yield int(leaf), served if few else served[:0]

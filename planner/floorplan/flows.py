@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from fabric.catalogue import Catalogue
@@ -29,7 +30,7 @@ class Places:
     position: Ints
     metres: Floats
     """Distinct metres of tray, rising; the first is the least between two racks."""
-    between: Ints
+    between: npt.NDArray[np.int32]
     """Number of the metres between two places, a square."""
     out: Ints
     """Number of the metres to where cables leave the room."""
@@ -60,14 +61,14 @@ class Flows:
 def places_of(racks_free: Sequence[tuple[int, int]], room: Room) -> Places:
     """Every free place of the room."""
     row, position = np.array(racks_free, dtype=np.int64).reshape(-1, 2).T
-    between = np.round(room.along_m(row[:, None], position[:, None], row, position), 3)
-    np.fill_diagonal(between, np.inf)
+    at = np.arange(1, room.site.racks_per_row + 1)
+    apart = np.arange(room.site.rows)[:, None, None]
+    ways = np.round(room.along_m(apart, at[:, None], 0, at), 3)
     out = np.round(room.out_m(row, position), 3)
-    metres = np.unique(np.concatenate([between.ravel(), out]))
-    metres = metres[np.isfinite(metres)] if len(row) > 1 else np.unique(out)
-    np.fill_diagonal(between, metres[0])
-    number = np.searchsorted(metres, between)
-    return Places(row, position, metres, number, np.searchsorted(metres, out), room)
+    metres = np.unique(np.concatenate([ways[ways > 0], out]))
+    number = np.searchsorted(metres, ways).astype(np.int32)
+    between = number[np.abs(row[:, None] - row), position[:, None] - 1, position - 1]
+    return Places(row, position, metres, between, np.searchsorted(metres, out), room)
 
 
 def flows_of(asked: Asked, racks: Racks, prices: PriceTable, places: Places) -> Flows:

@@ -1,4 +1,4 @@
-"""Out-of-band leaves that serve PDUs: PDUs stand where racks do, so these leaves wait for the racks."""
+"""Out-of-band leaves: 48 endpoints each, wherever those stand, PDUs too; so these leaves wait for the racks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from planner.floorplan.contents import Asked
 from planner.floorplan.flows import Places
 from planner.floorplan.racks import Ints, Racks
 
+REACH_M = 90.0
+"""Metres of tray beyond which twisted pair (100 m, ISO/IEC 11801) is not long enough with the ways up and down."""
+FAR = 1e6
+"""What a cable beyond that counts, in metres: only where there is no other way."""
 Late = tuple[Ints, Ints, Ints]
 """Devices, the place (rack id) of each and its lowest unit."""
 
 
 def late_leaves(asked: Asked, racks: Racks, places: Places, where: Ints) -> Late:
-    """A rack for each: of those with room the one with the least tray to all that it serves, then the first."""
+    """A rack for each: of those with room the one with the least tray to all that it serves, then the first.
+
+    Racks where nothing else stands are taken too, unless the site says how many racks may hold switches only.
+    """
     waiting = np.flatnonzero(racks.devices.rack[asked.hosts :] < 0) + asked.hosts
     room = _Room(asked, racks, places, where)
     served = _served(asked, racks, where, waiting)
@@ -36,6 +43,9 @@ class _Room:
         self.units[here] -= np.array(racks.low) + np.array(racks.high)
         self.watts[here] -= np.array(racks.watts)
         self.high[here] = racks.high
+        if asked.site.switch_racks != "auto":
+            empty = np.setdiff1d(np.arange(len(places)), here)
+            self.units[empty] = 0
 
     def take(self, leaf: int, served: Ints) -> tuple[int, int]:
         """Place and lowest unit for a leaf."""
@@ -45,8 +55,9 @@ class _Room:
             said = f"no rack has {units} unit{'s' if units > 1 else ''} and {watts:g} W left for an out-of-band leaf"
             raise InfeasibleError(Problem("site", said, "add a row, or raise rack_units or rack_power_kw"))
         metres = self.places.metres[self.places.between[:, served]]
-        metres = np.where(np.arange(len(self.places))[:, None] == served, 0, metres).sum(axis=1)
-        at = int(np.where(fits, np.round(metres, 6), np.inf).argmin())
+        metres = np.where(np.arange(len(self.places))[:, None] == served, 0, metres)
+        cost = np.round(metres.sum(axis=1) + FAR * (metres > REACH_M).sum(axis=1), 6)
+        at = int(np.where(fits, cost, np.inf).argmin())
         unit = self.asked.site.rack_units - int(self.high[at]) - units + 1
         self.units[at] -= units
         self.watts[at] -= watts

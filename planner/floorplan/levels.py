@@ -7,11 +7,9 @@ import numpy as np
 from planner.floorplan.racks import EVERY, Ints, Racks
 
 HOSTS, LEAVES, CENTRAL = 0, 1, 2
-OOB_UNITS = 2
-"""Units of switches that a rack of hosts may have (out-of-band leaves) and still count as one of hosts."""
 
 
 def levels(racks: Racks) -> Ints:
     """Level of each rack."""
     hosts, block, high = (np.array(column) for column in (racks.hosts, racks.block, racks.high))
-    return np.where(hosts & (high <= OOB_UNITS), HOSTS, np.where(~hosts & (block == EVERY), CENTRAL, LEAVES))
+    return np.where(hosts & (high == 0), HOSTS, np.where(~hosts & (block == EVERY), CENTRAL, LEAVES))

@@ -25,6 +25,8 @@ ALIKE = 0.2
 HEAVY = 0.8
 """Host racks whose cables cost at least this share of the heaviest's take places of their own in a star."""
 
+MOST_CELLS = 1e8
+"""Places around racks of leaves that are looked at in all."""
 Curve = tuple[int, ...]
 """Classes of which the lowest price counts."""
 Extra = tuple[int, int, Curve]
@@ -93,6 +95,12 @@ class Ground:
         """Metres by position, row (the same, the next) and position."""
         rows = np.arange(min(2, self.rows))[:, None]
         return self.way(self.aside[:, None, None], rows, self.aside)
+
+    def steps(self, stars: tuple[Star, ...], most: int) -> int:
+        """How often the stars can be priced in a reasonable time, up to ``most`` times."""
+        rows = 2 * self.around(max((star.number for star in stars), default=1)) + 1
+        cells = (ROWS_APART + 2) * rows * len(self.aside) ** 3
+        return int(np.clip(MOST_CELLS / cells, 1, most))
 
     def around(self, number: int) -> int:
         """Rows to either side beyond which no place is among the ``number`` cheapest.
