@@ -15,6 +15,8 @@ from typing import Any
 from fabric.errors import InputError, Problem
 
 PREFIX = "RAILWRIGHT_"
+SECRETS = "RAILWRIGHT_SECRET_"
+"""Of values for placeholders (``fabric.fill``); they are no settings and are never shown."""
 FILE = "railwright.toml"
 OTHERS = ("RAILWRIGHT_CONFIG", "RAILWRIGHT_REQUIRE", "RAILWRIGHT_TEST_DATA", "RAILWRIGHT_UPDATE_GOLDEN")
 """Variables that are no settings: the file of settings itself, and those of the tests."""
@@ -132,8 +134,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(Problem(str(path), f"is not TOML: {str(error)[:1].lower()}{str(error)[1:]}")) from error
 
 
+def _is_setting(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith(SECRETS) and name not in OTHERS
+
+
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
-    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in OTHERS}
+    ours = {name: value for name, value in environ.items() if _is_setting(name)}
     return _unknown(ours, "", lambda setting: setting.variable)
 
 

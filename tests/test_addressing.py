@@ -410,7 +410,7 @@ def test_what_does_not_fit_is_told_by_how_much(case: str) -> None:
 def test_what_the_message_asks_for_does() -> None:
     """Each remedy of the golden messages that names a prefix is enough, and half of it is not."""
     plan = planned("starter-32")
-    for pool, right in (("loopbacks", 25), ("links", 22), ("hosts", 21), ("management", 26)):
+    for pool, right in (("loopbacks", 25), ("links", 22), ("hosts", 21), ("management", 25)):
         wide = {pool: {"ipv4": f"172.16.0.0/{right}"}}
         addresses(with_pools(plan, wide))
         with pytest.raises(InputError, match=f"make it a /{right}"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -153,9 +154,9 @@ def test_graphviz_reads_the_topology(folder: Path, capsys: pytest.CaptureFixture
 
 def test_list_names_every_dialect(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--to", "list"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(DIALECTS)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*DIALECTS, "configs"]
     assert main(["export", "--to", "list", "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)) == list(DIALECTS)
+    assert list(json.loads(capsys.readouterr().out)) == [*DIALECTS, "configs"]
 
 
 def test_show_prints_text_or_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -321,3 +322,32 @@ def test_what_cannot_be_written_leaves_nothing(folder: Path, options: str, reaso
         pytest.skip(f"mounting a small file system is not allowed here: run as root ({done.stderr.strip()})")
     assert done.stderr == f"railwright: error: small/plan: cannot be written: {reason}; nothing was written\n"
     assert done.stdout == "exit 2\n"
+
+
+def test_configs_are_filled_on_the_way_out_or_not_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every placeholder gets its value; one without a value, and nothing is written."""
+    monkeypatch.setenv("RAILWRIGHT_SECRET_UNUSED", "x")
+    secrets = folder / "secrets.env"
+    secrets.write_text("SM_KEY=0x2a\n", encoding="utf-8")
+    secrets.chmod(0o600)
+    assert main(["export", "plan", "--to", "configs", "-o", "loaded"]) == 0
+    wanted = {
+        n
+        for p in (folder / "loaded").rglob("*")
+        if p.is_file()
+        for n in re.findall(rb"__RAILWRIGHT_([A-Z0-9_]+?)__", p.read_bytes())
+    }
+    capsys.readouterr()
+    code = main(["export", "plan", "--to", "configs", "--fill", "secrets.env", "-o", "filled"])
+    said = capsys.readouterr().err
+    missing = wanted - {b"SM_KEY"}
+    assert code == (2 if missing else 0)
+    assert all(name.decode() in said for name in missing)
+    assert (folder / "filled").exists() == (not missing)
+    secrets.write_text(
+        "".join(f"{name.decode()}=secret{n}\n" for n, name in enumerate(sorted(wanted))), encoding="utf-8"
+    )
+    assert main(["export", "plan", "--to", "configs", "--fill", "secrets.env", "-o", "whole"]) == 0
+    assert not any(b"__RAILWRIGHT_" in p.read_bytes() for p in (folder / "whole").rglob("*") if p.is_file())

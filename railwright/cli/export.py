@@ -15,6 +15,7 @@ EXAMPLE = """\
 railwright export out/hpn --to links -o links.csv
 railwright export out/hpn --to configs --fill secrets.env -o loaded
 railwright export --to list"""
+CONFIGS = "a folder: what switches and hosts load, DHCP and ZTP (--fill, --inventory)"
 
 
 @click.command(cls=Command, example=EXAMPLE)
@@ -94,13 +95,13 @@ def _configs(plan: Path, output: Path | None, secrets: Path | None, inventory: P
 def _list(as_json: bool) -> None:
     from fabric.exports import DIALECTS
 
+    described = {name: dialect.description for name, dialect in DIALECTS.items()} | {"configs": CONFIGS}
     if as_json:
-        print_json({name: dialect.description for name, dialect in DIALECTS.items()})
+        print_json(described)
         return
-    width = max(map(len, DIALECTS))
-    for name, dialect in DIALECTS.items():
-        click.echo(f"{name:<{width}}  {dialect.description}")
-    click.echo(f"{'configs':<{width}}  a folder: what switches and hosts load, DHCP and ZTP (--fill, --inventory)")
+    width = max(map(len, described))
+    for name, description in described.items():
+        click.echo(f"{name:<{width}}  {description}")
 
 
 def _replace(path: Path, data: bytes) -> None:
