@@ -10,6 +10,7 @@ import csv
 import io
 import os
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 from pathlib import Path
@@ -23,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric.catalogue import Catalogue, load_catalogue
+from fabric.checking.floor import CHECKS
 from fabric.checks import run
 from fabric.errors import InfeasibleError
 from fabric.exports.floor_drawing import floor_svg
@@ -372,6 +374,57 @@ def test_the_power_that_is_proposed_would_do() -> None:
     holds(plan)
 
 
+# --- what the checks find ---------------------------------------------------------------------------------------------
+
+
+def changed(table: str, column: str, rows: list[int], value: Any) -> Plan:
+    """The plan with a value put into some rows of a table."""
+    plan, _ = everything()
+    frame = getattr(plan.fabric, table)
+    series = frame[column].to_list()
+    for row in rows:
+        series[row] = value
+    frame = frame.with_columns(pl.Series(column, series, frame[column].dtype))
+    return replace(plan, fabric=replace(plan.fabric, **{table: frame}))
+
+
+def rows_of(tier: str, network: str, **where: int) -> list[int]:
+    """Rows of switches of a tier."""
+    rows = everything()[0].fabric.switches.with_columns(pl.col("tier", "network").cast(pl.String)).to_dicts()
+    match = {"tier": tier, "network": network, **where}
+    return [i for i, row in enumerate(rows) if all(row[k] == v for k, v in match.items())]
+
+
+def damages() -> dict[str, Plan]:
+    """A plan with one damage, by the code that it must be found under."""
+    plan, _ = everything()
+    hosts, switches = plan.fabric.hosts, plan.fabric.switches
+    racks = list(range(plan.fabric.racks.height))
+    leaf = rows_of("leaf", "compute", plane=0)[0]
+    other = rows_of("leaf", "compute", plane=1)[0]
+    spines = rows_of("spine", "compute", plane=0)
+    return {
+        "device-unplaced": changed("hosts", "rack", [0], None),
+        "rack-units-exceeded": changed("hosts", "unit", [0], hosts["unit"][1] + 1),
+        "rack-power-exceeded": changed("racks", "power_kw", [hosts["rack"][0]], 1.0),
+        "planes-share-rack": changed("switches", "rack", [leaf], switches["rack"][other]),
+        "planes-share-feed": changed("racks", "feed", racks, "a"),
+        "spines-share-rack": changed("switches", "rack", spines, switches["rack"][spines[0]]),
+        "cable-short": changed("cables", "length_m", [0], 0.5),
+    }
+
+
+def test_each_damage_is_found() -> None:
+    assert set(damages()) == set(FLOOR_CODES)
+    for code, plan in damages().items():
+        assert code in {finding.code for finding in run(plan, CHECKS)}, code
+
+
+def test_a_rack_that_is_not_there_is_found() -> None:
+    plan = changed("hosts", "rack", [0], 4_000_000)
+    assert {finding.code for finding in run(plan, CHECKS)} == {"device-unplaced"}
+
+
 # --- what is written -------------------------------------------------------------------------------------------------
 
 
@@ -385,7 +438,6 @@ def test_work_orders_pull_every_cable_once() -> None:
         rows = list(csv.DictReader(io.StringIO(data.decode())))
         assert list(rows[0]) == list(COLUMNS)
         assert [int(row["step"]) for row in rows] == list(range(1, len(rows) + 1))
-        rack = Path(path).stem
         inside = ["~" not in row["bundle"] for row in rows]
         assert inside == sorted(inside)
         longest = _longest(rows)
