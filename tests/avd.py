@@ -11,6 +11,7 @@ import pyavd
 found = {}
 for name, config in json.load(sys.stdin).items():
     result = pyavd.validate_structured_config(config)
-    errors = [str(error) for error in getattr(result, "validation_errors", None) or getattr(result, "errors", ())]
+    said = getattr(result, "validation_errors", None) or getattr(result, "errors", None) or ()
+    errors = [str(error) for error in said]
     found[name] = {"errors": errors, "text": "" if errors else pyavd.get_device_config(config)}
 json.dump(found, sys.stdout)
