@@ -23,7 +23,7 @@ from planner.floorplan.levels import HOSTS, levels
 from planner.floorplan.prices import TOO_LONG
 from planner.floorplan.racks import Floats, Ints, Racks
 
-DETERMINISTIC_SECONDS = 2.0
+DETERMINISTIC_SECONDS = 1.0
 MOST_TERMS = 12_000
 """Pairs of groups times rows up to which the model is made."""
 
