@@ -610,11 +610,12 @@ class Shape:
         return None if kind.rj45 else joining(nic, self.leaf.ends(kind.speed))
 
     def interswitch(self, side: Side) -> list[tuple[int, int]]:
-        """(i, speed): i·speed ≥ interswitch·S·q·π·h, for each speed at least the hosts'. More are dominated."""
+        """(i, speed): i·speed ≥ interswitch·S·q·π·h, of v if the leaf has one, else of any speed. More are dominated."""
         if self.tiers > 1 or not self.net.interswitch:
             return [(0, 0)]
         demand = self.net.interswitch * side.down * (side.kind.ports // self.net.planes)
-        speeds = [s for s in self.leaf.speeds() if s >= side.kind.speed and self.net.pin_leaf in (None, s)]
+        pin = self.v or self.net.pin_leaf
+        speeds = [s for s in self.leaf.speeds() if s >= side.kind.speed and pin in (None, s)]
         return [(math.ceil(demand / speed), speed) for speed in speeds]
 
     def price(self, box: Box) -> int:
