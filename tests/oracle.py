@@ -610,7 +610,7 @@ class Shape:
         return None if kind.rj45 else joining(nic, self.leaf.ends(kind.speed))
 
     def interswitch(self, side: Side) -> list[tuple[int, int]]:
-        """(i, speed): i·speed ≥ interswitch·S·q·π·h, of v if the leaf has one, else of any speed. More are dominated."""
+        """(i, speed): i·speed ≥ interswitch·S·q·π·h, of v where there is one, else of any. More are dominated."""
         if self.tiers > 1 or not self.net.interswitch:
             return [(0, 0)]
         demand = self.net.interswitch * side.down * (side.kind.ports // self.net.planes)
