@@ -124,7 +124,7 @@ def whole_trunks(m: Model) -> None:
 
 
 def pods_hold_segments(m: Model) -> None:
-    """T = 2: one pod, m = G, room for max(G, max_segments). T = 3: G ≤ D·m, and (D−1)·m < G for the first class."""
+    """T = 2: one pod, m = G, room for max(G, max_segments). T = 3: G ≤ D·m for every class."""
     for n, c in enumerate(m.classes):
         if m.tiers < 3:
             m.cp.add(c.m == c.G)
@@ -134,8 +134,6 @@ def pods_hold_segments(m: Model) -> None:
         m.cp.add_multiplication_equality(held, m.D, c.m)
         m.cp.add(held >= c.G)
         m.cp.add(c.max_m == c.m)
-        if n == 0:
-            m.cp.add(held - c.m < c.G)
 
 
 def _planes_at(m: Model, *joins: str) -> int:

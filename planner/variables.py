@@ -268,8 +268,6 @@ def _class(
     if host.segment_hosts is not None:
         low = high = host.segment_hosts
     segments = 1 if tiers == 1 and demand.network != "oob" else host.hosts + demand.service_ports
-    if tiers == 3 and number == 0:
-        segments += max((c.hosts for c in demand.classes[1:]), default=0)  # the first class's segments make the pods
     wide = max(c.positions(host) for c in choices) * demand.planes
 
     def var(low: int, high: int, name: str) -> Var:

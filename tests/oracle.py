@@ -546,18 +546,14 @@ class Shape:
         return sorted(found, key=lambda side: (side.leaves, side.uplinks))
 
     def segments(self, kind: Kind, hosts: int) -> range:
-        """G: the least, as many more as services can use, and as the first of several classes needs to make pods.
+        """G: the least, and as many more as services can use.
 
-        More are *dominated*: once every service has a vacant host port, another segment only adds switches, unless
-        it makes another pod, and more pods than any class has segments are of no use.
+        More are *dominated*: once every service has a vacant host port, another segment only adds switches.
         """
         least = ceil_div(kind.hosts, hosts)
         most = least
         if self.net.service_ports:
             most = ceil_div(kind.hosts + ceil_div(self.net.service_ports, kind.rails * kind.ports), hosts)
-        if self.tiers == 3 and len(self.kinds) > 1 and kind is self.kinds[0]:
-            pods = max(ceil_div(k.hosts, self.net.segment_hosts or 1) for k in self.kinds[1:])
-            most = max(most, (pods - 1) * least + 1)
         return range(least, most + 1)
 
     def uplinks(self, kind: Kind, hosts: int, rails: int) -> Iterable[int]:
@@ -681,12 +677,7 @@ class Shape:
                 yield (slots, *others)
 
     def too_many(self, sides: tuple[Side, ...], slots: tuple[int, ...], at: int) -> bool:
-        """With a segment less of this class, hosts and services have their ports still. *Dominated*.
-
-        Not the first class of several with three tiers: how many pods there are depends on it alone.
-        """
-        if at == 0 and len(sides) > 1 and self.tiers == 3:
-            return False
+        """With a segment less of this class, hosts and services have their ports still. *Dominated*."""
         side = sides[at]
         if (side.segments - 1) * side.hosts < side.kind.hosts:
             return False
@@ -788,7 +779,7 @@ class Above:
         """(D, segments of each class that a pod has room for, segments of each class that are counted).
 
         T = 2: one pod. T = 3: m of the first class from 1 to all that it must ever take; one more is dominated.
-        Of the other classes the least that D pods can share; more are dominated.
+        Of the other classes the least that D pods can share; more are dominated. No pod is without segments.
         """
         segments = tuple(side.segments for side in self.sides)
         room = max(segments[0], self.shape.net.max_segments)
@@ -796,9 +787,11 @@ class Above:
             yield 1, (room, *segments[1:]), segments
             return
         for m in range(1, room + 1):
-            pods = ceil_div(segments[0], m)
-            each = (m, *(ceil_div(other, pods) for other in segments[1:]))
-            yield pods, each, each
+            least = ceil_div(segments[0], m)
+            for pods in range(least, max(least, *segments) + 1):
+                each = (m, *(ceil_div(other, pods) for other in segments[1:]))
+                if pods == max(map(ceil_div, segments, each)):
+                    yield pods, each, each
 
     def down(self, segments: tuple[int, ...], s: int) -> int:
         """Down ports of a spine: Σ m·K·(P where planes join at the spine)·t; K = 1 with rail-only."""
