@@ -35,6 +35,7 @@ SONIC = {
 _SPECTRUM = {"leaf": "CRC", "spine": "XOR", "core": "CRC"}
 _OTHERS = {"leaf": "CRC_32LO", "spine": "CRC_CCITT", "core": "CRC"}
 SEEDS = {"leaf": 11, "spine": 5003, "core": 30011}
+EOS_SEEDS = {"leaf": 1, "spine": 2, "core": 3}
 """One a tier, so that nothing depends on the device; within 16 bits, which every system takes."""
 _LEFT_OUT: dict[str, Field | None] = {"leaf": None, "spine": "dst_ip", "core": "src_ip"}
 
@@ -79,7 +80,8 @@ def hash_of(plan: Plan, tier: str, nos: str, model: str | None = None) -> TierHa
         return TierHash(algorithm, EcmpHash(SONIC[algorithm], fields=fields))
     if nos == "frr":
         return TierHash("", EcmpHash("linux", SEEDS[tier], threshold=True))
-    return TierHash("", EcmpHash("crc16-arc", SEEDS[tier], fields=_fields(tier)))
+    seed = EOS_SEEDS[tier] if nos == "eos" else SEEDS[tier]
+    return TierHash("", EcmpHash("crc16-arc", seed, fields=_fields(tier)))
 
 
 def _fields(tier: str) -> tuple[Field, ...]:

@@ -53,6 +53,8 @@ def placeholders(plan: Plan) -> tuple[str, ...]:
         names |= {snmp_secret(user, kind) for user in users for kind in ("AUTH", "PRIV")}
     if systems & {"sonic", "cumulus", "eos"}:
         names.add("ZTP_SERVER")
+    if any(n.nos == "eos" and n.external_to == "external" for n in plan.design.networks.values()):
+        names.add("EXTERNAL_ASN")
     return tuple(sorted(names | set(_unnamed_boxes(plan))))
 
 

@@ -206,14 +206,3 @@ def guids(plan: Plan, inventory: Inventory | None = None) -> pl.DataFrame:
 
 def _given(port: pl.Series, known: Mapping[int, int]) -> pl.Series:
     return pl.Series([known.get(number) for number in port], dtype=pl.UInt64)
-
-
-def node_name_map(plan: Plan, inventory: Inventory | None = None) -> bytes:
-    """Names by node GUID for the InfiniBand tools (``--node-name-map``): ``0x… "leaf-…"``, ``0x… "host nic"``."""
-    names, nics = plan.fabric.device_names(), plan.fabric.nics["name"]
-    found = guids(plan, inventory).unique("node", keep="first", maintain_order=True)
-    lines = [
-        f'0x{node:016x} "{names[device]}{"" if nic is None else f" {nics[nic]}"}"\n'
-        for device, nic, node in found.select("device", "nic", "node").iter_rows()
-    ]
-    return "".join(lines).encode()

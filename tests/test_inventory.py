@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from planned import planned
 
 from fabric.errors import InputError
-from fabric.inventory import COLUMNS, MOST_PROBLEMS, guids, node_name_map, parse_inventory, read_inventory
+from fabric.exports import opensm
+from fabric.inventory import COLUMNS, MOST_PROBLEMS, guids, parse_inventory, read_inventory
 
 ERRORS = Path(__file__).parent / "golden/errors/inventory"
 IB = "superpod-h100-1su"
@@ -99,12 +100,12 @@ def test_an_inventory_takes_their_place() -> None:
     found = guids(plan, known)
     assert found.filter(~pl.col("simulated"))["guid"].to_list() == [0x0002C90300A1B2C3, 0x0002C90300A1B2C4]
     assert found.row(0, named=True)["node"] == 0x0002C90300A1B2C3
-    names = node_name_map(plan, known).decode().splitlines()
-    assert names[0] == '0x0002c90300a1b2c3 "dgx-0000 enp24s0np0"'
+    files = dict(opensm.configs(plan, known))
+    names = files["configs/subnet-manager/compute/node-name-map"].decode().splitlines()
+    assert '0x0002c90300a1b2c3 "dgx-0000 mlx5_0"' in names
     assert '0x0002c90300a1b2c4 "leaf-compute-s000-l0-p0"' in names
     assert len(names) == len(set(names)) == plan.fabric.nics.filter(network="compute").height + 12
 
 
 def test_ethernet_has_no_guids() -> None:
     assert guids(planned("starter-32")).is_empty()
-    assert node_name_map(planned("starter-32")) == b""

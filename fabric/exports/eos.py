@@ -25,8 +25,6 @@ MOST_MTU = 9214
 MOST_PATHS = 128
 LEAST_SAMPLE = 16_384
 """EOS calls a smaller sampling rate dangerous."""
-SEEDS = {"leaf": 1, "spine": 2, "core": 3}
-"""``ip load-sharing trident`` takes 0 to 5."""
 _FIELDS = {
     "src_ip": "source-ip", "dst_ip": "destination-ip", "src_port": "source-port", "dst_port": "destination-port",
 }  # fmt: skip
@@ -282,7 +280,7 @@ def _hash(plan: Plan, router: Router) -> str:
     assert found is not None
     fields = " ".join(_FIELDS[name] for name in found.fields if name in _FIELDS)
     return (
-        f"ip load-sharing trident {SEEDS[router.row['tier']]}\n"
+        f"ip load-sharing trident {found.seed}\n"
         f"ip load-sharing trident fields ip {fields}\nip load-sharing trident fields ipv6 {fields}\n"
     )
 

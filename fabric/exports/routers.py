@@ -18,7 +18,7 @@ from fabric.exports.frr.kinds import Kind, ordered
 from fabric.exports.frr.policy import Rule, above, given, taken
 from fabric.exports.frr.sessions import ends, sessions
 from fabric.exports.frr.timers import PRODUCTION
-from fabric.exports.sonic.facts import _escaped, _ports  # what a port is made of does not depend on the system
+from fabric.exports.sonic.facts import escaped, port_rows  # what a port is made of does not depend on the system
 from fabric.plan import Plan
 from fabric.qos import QosPlan, qos
 
@@ -119,7 +119,7 @@ def routers(plan: Plan, nos: str) -> Routers:
     known = addresses(plan)
     found = ends(plan, known).join(switches.select("device"), on="device", how="semi", maintain_order="left")
     peered = sessions(found)
-    ports = _ports(plan, switches).join(_static_ends(found), left_on="id", right_on="port", how="left")
+    ports = port_rows(plan, switches).join(_static_ends(found), left_on="id", right_on="port", how="left")
     ports = ports.join(switches.select("device", "network"), on="device", how="left").sort("device", "number")
     return Routers(tuple(_routers(plan, known, switches, found, peered)), ports, peered)
 
@@ -146,7 +146,7 @@ def _switches(plan: Plan, nos: str) -> pl.DataFrame:
     columns = (pl.col("network", "tier", "model").cast(pl.String), "name")
     return (
         found.join(racks, on="rack", how="left", maintain_order="left")
-        .select(*columns, device="id", location=_escaped(place))
+        .select(*columns, device="id", location=escaped(place))
         .join(addresses(plan).switches, on="device", how="left", maintain_order="left")
     )
 

@@ -37,7 +37,7 @@ class Facts:
 def facts(plan: Plan) -> Facts:
     """The facts of all SONiC switches; raises InputError where addresses cannot be given."""
     switches = _switches(plan)
-    return Facts(switches, _ports(plan, switches))
+    return Facts(switches, port_rows(plan, switches))
 
 
 def _switches(plan: Plan) -> pl.DataFrame:
@@ -51,13 +51,14 @@ def _switches(plan: Plan) -> pl.DataFrame:
             "name",
             "host_class",
             device="id",
-            location=_escaped(place.fill_null(pl.lit(plan.intent.name))),
+            location=escaped(place.fill_null(pl.lit(plan.intent.name))),
         )
         .join(addresses(plan).switches, on="device", how="left", maintain_order="left")
     )
 
 
-def _ports(plan: Plan, switches: pl.DataFrame) -> pl.DataFrame:
+def port_rows(plan: Plan, switches: pl.DataFrame) -> pl.DataFrame:
+    """Ports of ``switches`` but the management ones, one row a port: cage, mode, name, and what the link asks of it."""
     columns = ("cage", "lane", "lanes", "name", "alias", "speed_gbps", "autoneg", "number", "device", "id")
     ports = plan.fabric.ports.select(*columns, pl.col("use", "fec", "mode", "network").cast(pl.String))
     ports = ports.filter(pl.col("use") != "mgmt").join(switches.select("device"), on="device", how="semi")
@@ -71,7 +72,7 @@ def _ports(plan: Plan, switches: pl.DataFrame) -> pl.DataFrame:
             ports=pl.col("mode").str.split("x").list.first().cast(pl.UInt16),
             linked=pl.col("peer").is_not_null(),
             length_m=pl.col("length_m").fill_null(DEFAULT_LENGTH_M).ceil().cast(pl.UInt32),
-            peer=_escaped(pl.col("peer").fill_null("")).str.slice(0, MOST_TEXT),
+            peer=escaped(pl.col("peer").fill_null("")).str.slice(0, MOST_TEXT),
             routed=pl.col("routed").fill_null(False),
         )
         .drop("network")
@@ -125,6 +126,6 @@ def _networks(plan: Plan) -> pl.DataFrame:
     return pl.concat([hosts, *ends, outside]).with_columns(routed=True)
 
 
-def _escaped(text: pl.Expr) -> pl.Expr:
+def escaped(text: pl.Expr) -> pl.Expr:
     """Text that may stand between quotes in JSON: quotes, backslashes and control characters become blanks."""
     return text.str.replace_all(_ESCAPED, " ")
