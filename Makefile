@@ -50,6 +50,7 @@ docs: setup ## Write the generated pages of docs/ again.
 	$(BIN)/python -m fabric.intent.reference > docs/intent.md
 	$(BIN)/python -m fabric.tables > docs/tables.md
 	$(BIN)/python -m fabric.checks > docs/checks.md
+	$(BIN)/python -m fabric.counters > docs/counters.md
 
 peers: .parts/netlab/.setup .parts/pyavd/.setup ## Bring netlab and pyavd, which tests and benchmarks compare with.
 

@@ -1,0 +1,1 @@
+"""Everything that is measured: sources, samples, the bus, the store and the detectors."""
