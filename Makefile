@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup
 DEMO := examples/hpn7-pod.yaml
 WORKERS ?= 2
 
-.PHONY: help setup system peers demo test lint format docs bench lock clean
+.PHONY: help setup system parts peers demo test lint format docs bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made.
@@ -32,7 +32,7 @@ demo: setup ## Plan a pod of 15,360 GPUs into out/demo and show it.
 	@echo
 	@echo "The whole plan is in out/demo; open out/demo/report.html in a browser."
 
-test: setup system peers lint ## Lint, and every test.
+test: setup system parts peers lint ## Lint, and every test.
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: setup ## ruff, mypy --strict, and the import direction.
@@ -52,6 +52,9 @@ docs: setup ## Write the generated pages of docs/ again.
 	$(BIN)/python -m fabric.checks > docs/checks.md
 	$(BIN)/python -m fabric.counters > docs/counters.md
 
+parts: ## Build the servers that tests need from Go modules (where Go is): InfluxDB 2, a gNMI target.
+	@.ci/parts influxd fake_server
+
 peers: .parts/netlab/.setup .parts/pyavd/.setup ## Bring netlab and pyavd, which tests and benchmarks compare with.
 
 .parts/pyavd/.setup:
@@ -64,7 +67,8 @@ peers: .parts/netlab/.setup .parts/pyavd/.setup ## Bring netlab and pyavd, which
 	.parts/netlab/bin/pip install --quiet --disable-pip-version-check 'networklab==26.10'
 	@touch $@
 
-bench: setup peers ## Time 1k to 1M GPUs, and the same fabric in netlab.
+bench: setup system parts peers ## Time plans, solvers, sources and stores against other programs.
+	@.ci/parts goflow2 telegraf
 	$(BIN)/python benchmarks/plan.py --peer .parts/netlab/bin/netlab
 	$(BIN)/python benchmarks/configs.py
 

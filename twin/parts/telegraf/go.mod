@@ -1,0 +1,3 @@
+module railwright/parts/telegraf
+
+go 1.26
