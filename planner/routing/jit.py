@@ -1,0 +1,20 @@
+"""One way to compile hot loops: numba, kept on disk, without the interpreter's lock; types stay those written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba  # type: ignore[import-untyped,unused-ignore]
+import numpy as np
+import numpy.typing as npt
+
+F = TypeVar("F", bound=Callable[..., Any])
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def compiled(function: F) -> F:
+    """``function`` as machine code, compiled at its first call and cached beside its module."""
+    return cast(F, numba.njit(cache=True, nogil=True)(function))

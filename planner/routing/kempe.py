@@ -1,0 +1,232 @@
+"""Placing one more edge where its nodes are full: Kempe chains, and ejections where no chain fits.
+
+An edge from u to v that may have colour α at u and β at v, but neither at both, takes α; one α edge at v turns β, one β
+edge at that edge's other end turns α, and so on, until a node has room. Every node takes ``room`` edges of each colour,
+and every edge on the chain must be allowed its new colour; so a chain can fail, and all pairs of colours are tried.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from planner.routing.jit import Ints, Mask, compiled
+
+
+class State(NamedTuple):
+    """Edges, their colours (−1: none yet), and how many of each colour every node has and takes."""
+
+    left: Ints
+    right: Ints
+    kind: Ints
+    allowed: Mask
+    """Kind × colour."""
+    room_left: Ints
+    room_right: Ints
+    used_left: Ints
+    used_right: Ints
+    color: Ints
+    start_left: Ints
+    at_left: Ints
+    start_right: Ints
+    at_right: Ints
+
+
+def state(left: Ints, right: Ints, kind: Ints, allowed: Mask, room_left: Ints, room_right: Ints, color: Ints) -> State:
+    """The state that these colours make; arrays are shared, so ``color`` changes with it."""
+    used_left, used_right = np.zeros_like(room_left), np.zeros_like(room_right)
+    has = color >= 0
+    np.add.at(used_left, (left[has], color[has]), 1)
+    np.add.at(used_right, (right[has], color[has]), 1)
+    lists = (*_by_node(left, len(room_left)), *_by_node(right, len(room_right)))
+    return State(left, right, kind, allowed, room_left, room_right, used_left, used_right, color, *lists)
+
+
+def _by_node(node: Ints, nodes: int) -> tuple[Ints, Ints]:
+    start = np.zeros(nodes + 1, np.int64)
+    np.cumsum(np.bincount(node, minlength=nodes), out=start[1:])
+    return start, np.argsort(node, kind="stable")
+
+
+@compiled
+def _fits(s: State, edge: int, c: int) -> bool:
+    """Whether the edge may have the colour, if there were room."""
+    u, v = s.left[edge], s.right[edge]
+    return bool(s.allowed[s.kind[edge], c] and s.room_left[u, c] > 0 and s.room_right[v, c] > 0)
+
+
+@compiled
+def _give(s: State, edge: int, c: int) -> None:
+    """Change the colour of an edge (−1: take it away)."""
+    u, v, before = s.left[edge], s.right[edge], s.color[edge]
+    if before >= 0:
+        s.used_left[u, before] -= 1
+        s.used_right[v, before] -= 1
+    if c >= 0:
+        s.used_left[u, c] += 1
+        s.used_right[v, c] += 1
+    s.color[edge] = c
+
+
+@compiled
+def _direct(s: State, edge: int) -> int:
+    """The colour free at both ends that is least used there; −1 for none."""
+    u, v = s.left[edge], s.right[edge]
+    best, least = -1, 1 << 60
+    for c in range(s.room_left.shape[1]):
+        if s.used_left[u, c] < s.room_left[u, c] and s.used_right[v, c] < s.room_right[v, c] and _fits(s, edge, c):
+            used = s.used_left[u, c] + s.used_right[v, c]
+            if used < least:
+                best, least = c, used
+    return best
+
+
+@compiled
+def _chain(s: State, edge: int, one: int, other: int, from_right: bool, most: int, path: Ints, fixed: Mask) -> int:
+    """Edges to move so that ``edge`` can have colour ``one``, which overfills one end: their number, −1 for no chain.
+
+    ``from_right``: it is the right end that is overfull, and ``other`` is free there. At most ``most`` are moved;
+    they are left in ``path``, to take ``other``, ``one``, ``other`` … Edges that are ``fixed`` stay.
+    """
+    length, at_right = 0, from_right
+    node = s.right[edge] if from_right else s.left[edge]
+    have, get = one, other
+    while True:
+        used, room = (s.used_right, s.room_right) if at_right else (s.used_left, s.room_left)
+        if used[node, have] < room[node, have]:
+            return length
+        if length == most:
+            return -1
+        start, edges = (s.start_right, s.at_right) if at_right else (s.start_left, s.at_left)
+        found = -1
+        for at in range(start[node], start[node + 1]):
+            candidate = edges[at]
+            if s.color[candidate] == have and candidate != edge and not fixed[candidate] and _fits(s, candidate, get):
+                found = candidate
+                break
+        if found < 0:
+            for at in range(length):
+                fixed[path[at]] = False
+            return -1
+        path[length] = found
+        fixed[found] = True
+        length += 1
+        node = s.left[found] if at_right else s.right[found]
+        at_right = not at_right
+        have, get = get, have
+
+
+@compiled
+def _forget(path: Ints, length: int, fixed: Mask) -> None:
+    for at in range(length):
+        fixed[path[at]] = False
+
+
+@compiled
+def place(s: State, edge: int, most: int, fixed: Mask) -> int:
+    """Give the edge a colour by the shortest chain of at most ``most`` moves: the moves, −1 where none fits."""
+    c = _direct(s, edge)
+    if c >= 0:
+        _give(s, edge, c)
+        return 0
+    u, v, colors = s.left[edge], s.right[edge], s.room_left.shape[1]
+    path, best_path = np.empty(most + 1, np.int64), np.empty(most + 1, np.int64)
+    best, best_one, best_other = most + 1, -1, -1
+    for alpha in range(colors):
+        if s.used_left[u, alpha] >= s.room_left[u, alpha]:
+            continue
+        for beta in range(colors):
+            if best == 1 or alpha == beta or s.used_right[v, beta] >= s.room_right[v, beta]:
+                continue
+            for from_right in (True, False):
+                one, other = (alpha, beta) if from_right else (beta, alpha)
+                if not _fits(s, edge, one):
+                    continue
+                length = _chain(s, edge, one, other, from_right, min(most, best - 1), path, fixed)
+                if length < 0:
+                    continue
+                _forget(path, length, fixed)
+                best, best_one, best_other = length, one, other
+                best_path[:length] = path[:length]
+    if best > most:
+        return -1
+    for at in range(best):
+        _give(s, best_path[at], best_other if at % 2 == 0 else best_one)
+    _give(s, edge, best_one)
+    return best
+
+
+@compiled
+def _eject(s: State, node: int, c: int, right_side: bool, age: Ints, turn: int) -> int:
+    """Take colour ``c`` from the edge at the node that was moved the longest ago; it."""
+    start, edges = (s.start_right, s.at_right) if right_side else (s.start_left, s.at_left)
+    found = -1
+    for at in range(start[node], start[node + 1]):
+        edge = edges[at]
+        if s.color[edge] == c and (found < 0 or age[edge] < age[found]):
+            found = edge
+    _give(s, found, -1)
+    age[found] = turn
+    return found
+
+
+@compiled
+def _cheapest(s: State, edge: int, last: int, seed: int) -> int:
+    """The colour that ejects the fewest edges, another than the last one, ties by ``seed``; −1 where none fits."""
+    u, v, best, least, ties = s.left[edge], s.right[edge], -1, 3, 1
+    for c in range(s.room_left.shape[1]):
+        if c == last or not _fits(s, edge, c):
+            continue
+        cost = int(s.used_left[u, c] >= s.room_left[u, c]) + int(s.used_right[v, c] >= s.room_right[v, c])
+        if cost < least:
+            best, least, ties = c, cost, 1
+        elif cost == least:
+            ties += 1
+            seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+            if (seed >> 8) % ties == 0:
+                best = c
+    return best if best >= 0 or last < 0 else last
+
+
+@compiled
+def settle(s: State, chain: int, turns: int, seed: int) -> int:
+    """Place every edge without a colour; how many are left after ``turns`` ejections.
+
+    Each goes in directly, by a chain of at most ``chain`` moves, or throws out others, which then wait their turn.
+    """
+    edges = len(s.left)
+    waiting, age, last = np.empty(edges + 1, np.int64), np.zeros(edges, np.int64), np.full(edges, -1)
+    fixed = np.zeros(edges, np.bool_)
+    head, many = 0, 0
+    for edge in range(edges):
+        if s.color[edge] < 0:
+            waiting[many] = edge
+            many += 1
+    size = edges + 1
+    for turn in range(turns):
+        if many == 0:
+            break
+        edge = waiting[head]
+        head, many = (head + 1) % size, many - 1
+        if place(s, edge, chain, fixed) >= 0:
+            continue
+        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+        c = _cheapest(s, edge, last[edge], seed)
+        if c < 0:
+            continue
+        u, v = s.left[edge], s.right[edge]
+        for right_side in (False, True):
+            node = v if right_side else u
+            full = s.used_right[v, c] >= s.room_right[v, c] if right_side else s.used_left[u, c] >= s.room_left[u, c]
+            if full:
+                out = _eject(s, node, c, right_side, age, turn)
+                last[out] = c
+                waiting[(head + many) % size] = out
+                many += 1
+        _give(s, edge, c)
+        age[edge] = turn
+    left_over = 0
+    for edge in range(edges):
+        left_over += int(s.color[edge] < 0)
+    return left_over
