@@ -49,7 +49,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         'job: gpu: unknown field, did you mean "gpus_per_host"?',
         "job: name: must not be empty",
         "job: steps[0].bytes: expected a whole number, got 1.5",
-        "job: steps[0].collective: expected all-reduce, all-gather, reduce-scatter, all-to-all or send-recv, "
+        "job: steps[0].collective: expected one of all-reduce, all-gather, reduce-scatter, all-to-all, send-recv, "
         'got "allreduce", did you mean "all-reduce"?',
         "job: steps[1]: algorithm tree is for all-reduce, not all-gather",
     ]

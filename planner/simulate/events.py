@@ -1,0 +1,171 @@
+"""From rates to time: flows run at max–min fair rates until some end, and the rest share anew.
+
+Work is a list of *tracks* (a job's stages, one after another; tracks run beside each other). Ends are batched: a solve
+holds until a part of the flows that are left have ended (``batch``; 0: until the next one), or a track's stage has.
+What a flow that ended early leaves free within a batch stays idle, so times come out late rather than early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.simulate.maxmin import fair_rates
+
+if TYPE_CHECKING:
+    from planner.simulate.walk import Hops
+    from planner.simulate.wires import Floats, Ints, Small
+
+BYTES_A_GBPS_SECOND = 1e9 / 8
+BATCH = 0.05
+"""Part of a stage's flows whose ends are one event."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Flows of one stage: channels of each (rows of ``hops``), bytes, and what each would send at most, in Gb/s."""
+
+    hops: Hops
+    size: Floats
+    gbps: Floats
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time in which rates do not change.
+
+    ``rows``: track, stage and flow of each flow that runs, n × 3; ``rates``: Gb/s; ``until``: seconds after ``begin``
+    at which each flow ends, at most ``seconds``. ``start`` and ``items``: its channels.
+    """
+
+    begin: float
+    seconds: float
+    rows: Ints
+    rates: Floats
+    until: Floats
+    start: Small
+    items: Small
+
+    def channel_bytes(self, channels: int) -> Floats:
+        """Bytes over each channel."""
+        moved = self.rates * self.until * BYTES_A_GBPS_SECOND
+        total: Floats = np.bincount(self.items, np.repeat(moved, np.diff(self.start)), channels).astype(np.float64)
+        return total
+
+
+@dataclass
+class Clock:
+    """How a run ended: seconds at which each stage of each track began and ended (infinite: never)."""
+
+    began: list[list[float]] = field(default_factory=list)
+    ended: list[list[float]] = field(default_factory=list)
+    solves: int = 0
+    stuck: int = 0
+    """Flows that could not move when nothing else was left to do."""
+
+    @property
+    def seconds(self) -> float:
+        """When the last stage ended."""
+        return max((end for track in self.ended for end in track[-1:]), default=0.0)
+
+
+def spans(tracks: Sequence[Sequence[Work]], gbps: Floats, clock: Clock, batch: float = BATCH) -> Iterator[Span]:
+    """The stretches of a run, in order; ``clock`` is filled as it goes. ``gbps``: of each channel."""
+    clock.began = [[] for _ in tracks]
+    clock.ended = [[] for _ in tracks]
+    now, running = 0.0, _Running(tracks, clock)
+    running.begin(range(len(tracks)), now)
+    while len(running.left):
+        rates = fair_rates(running.start, running.items, gbps, running.limit)
+        clock.solves += 1
+        until = np.full(len(rates), np.inf)
+        np.divide(running.left / BYTES_A_GBPS_SECOND, rates, out=until, where=rates > 0)
+        seconds = running.batch_end(until, batch)
+        if not np.isfinite(seconds):
+            clock.stuck = int((~np.isfinite(until)).sum())
+            running.give_up()
+            return
+        moved = np.minimum(until, seconds)
+        if seconds > 0:
+            yield Span(now, seconds, running.rows, rates, moved, running.start, running.items)
+        now += seconds
+        running.advance(until, rates, seconds, now)
+
+
+class _Running:
+    """The flows that are under way."""
+
+    def __init__(self, tracks: Sequence[Sequence[Work]], clock: Clock) -> None:
+        self.tracks, self.clock = tracks, clock
+        self.rows = np.empty((0, 3), dtype=np.int64)
+        self.left, self.limit = np.empty(0), np.empty(0)
+        self.start, self.items = np.zeros(1, np.int32), np.empty(0, np.int32)
+        self.begun = [0] * len(tracks)
+
+    def begin(self, tracks: Sequence[int], now: float) -> None:
+        """Start the next stage of some tracks; stages without flows end at once."""
+        for track in tracks:
+            stage = len(self.clock.began[track])
+            while stage < len(self.tracks[track]):
+                self.clock.began[track].append(now)
+                work = self.tracks[track][stage]
+                if len(work) and work.size.max() > 0:
+                    self._add(track, stage, work)
+                    break
+                self.clock.ended[track].append(now)
+                stage += 1
+
+    def _add(self, track: int, stage: int, work: Work) -> None:
+        used = work.hops >= 0
+        start = self.start[-1] + np.cumsum(used.sum(axis=1))
+        here = np.broadcast_to(np.array([track, stage]), (len(work), 2))
+        rows = np.concatenate([here, np.arange(len(work))[:, None]], axis=1)
+        self.rows = np.concatenate([self.rows, rows])
+        self.left = np.concatenate([self.left, work.size])
+        # a flow that found no way has no channels and must not run free
+        self.limit = np.concatenate([self.limit, np.where(used[:, 0], work.gbps, 0.0)])
+        self.start = np.concatenate([self.start, start]).astype(np.int32)
+        self.items = np.concatenate([self.items, work.hops[used]]).astype(np.int32)
+        self.begun[track] = len(work)
+
+    def batch_end(self, until: Floats, batch: float) -> float:
+        """Seconds until a part of the flows has ended, but no longer than until a track's stage has."""
+        tracks = self.rows[:, 0]
+        last = np.zeros(len(self.tracks))
+        np.maximum.at(last, tracks, until)
+        stage_end = float(last[np.unique(tracks)].min())
+        wanted = max(int(batch * sum(self.begun[track] for track in np.unique(tracks))), 1)
+        if wanted >= len(until):
+            return stage_end if np.isfinite(stage_end) else _finite_max(until)
+        some = float(np.partition(until, wanted - 1)[wanted - 1])
+        return min(some if np.isfinite(some) else _finite_max(until), stage_end)
+
+    def advance(self, until: Floats, rates: Floats, seconds: float, now: float) -> None:
+        """Take off what has moved, drop what has ended, begin what follows."""
+        going = until > seconds * (1 + 1e-12)
+        before = np.unique(self.rows[:, 0])
+        self.left = (self.left - rates * seconds * BYTES_A_GBPS_SECOND)[going].clip(min=0.0)
+        lengths = np.diff(self.start)
+        self.items = self.items[np.repeat(going, lengths)]
+        self.start = np.concatenate([[0], np.cumsum(lengths[going])]).astype(np.int32)
+        self.rows, self.limit = self.rows[going], self.limit[going]
+        done = np.setdiff1d(before, self.rows[:, 0]).tolist()
+        for track in done:
+            self.clock.ended[track].append(now)
+        self.begin(done, now)
+
+    def give_up(self) -> None:
+        """What cannot move never ends."""
+        for began, ended in zip(self.clock.began, self.clock.ended, strict=True):
+            ended.extend([np.inf] * (len(began) - len(ended)))
+
+
+def _finite_max(until: Floats) -> float:
+    finite = until[np.isfinite(until)]
+    return float(finite.max()) if len(finite) else np.inf
