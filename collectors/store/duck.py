@@ -105,16 +105,16 @@ class DuckStore:
     def read_flows(self, *, devices: Sequence[str] | None = None, start_ns: int, end_ns: int) -> pl.DataFrame:
         """See ``Store.read_flows``."""
         found = self._rows("SELECT * FROM flows", {"device": devices}, start_ns, end_ns)
-        return found.sort("time_ns", "device", "in_port", "sample_pool", "src_port").select(FLOW_SCHEMA)
+        return found.sort("time_ns", "device", "in_port", "sample_pool", "src_port").select(*FLOW_SCHEMA)
 
     def read_outcomes(self, *, devices: Sequence[str] | None = None, start_ns: int, end_ns: int) -> pl.DataFrame:
         """See ``Store.read_outcomes``."""
         found = self._rows("SELECT * FROM outcomes", {"device": devices}, start_ns, end_ns)
-        return found.sort("time_ns", "device", "source", "outcome").select(OUTCOME_SCHEMA)
+        return found.sort("time_ns", "device", "source", "outcome").select(*OUTCOME_SCHEMA)
 
     def read_rollups(self, *, start_ns: int, end_ns: int) -> pl.DataFrame:
         """See ``Store.read_rollups``."""
-        return self._rows("SELECT * FROM rollups", {}, start_ns, end_ns).select(ROLLUP_SCHEMA).sort(list(ROLLUP_KEY))
+        return self._rows("SELECT * FROM rollups", {}, start_ns, end_ns).select(*ROLLUP_SCHEMA).sort(list(ROLLUP_KEY))
 
     def _rows(
         self, select: str, names: Mapping[str, Sequence[str] | None], start_ns: int, end_ns: int, also: str = "TRUE"

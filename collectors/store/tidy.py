@@ -32,7 +32,8 @@ def tidy_counters(frame: pl.DataFrame) -> pl.DataFrame:
     columns = [name for name in columns if frame[name].null_count() < frame.height]
     found = frame.select(
         *(_floored(name) for name in ("time_ns", "received_ns")),
-        *(pl.col(name).cast(pl.String) for name in ("device", "port")),
+        pl.col("device").cast(pl.String),
+        pl.col("port").cast(pl.String).replace("", None),
         *(pl.col(name).cast(dtype_of(name)) for name in columns),
     )
     if not columns:
@@ -42,7 +43,7 @@ def tidy_counters(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _merged(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    if not frame.select(KEY).is_duplicated().any():
+    if not frame.select(*KEY).is_duplicated().any():
         return frame
     last = [pl.col(name).drop_nulls().last() for name in ("received_ns", *columns)]
     return frame.group_by(KEY, maintain_order=True).agg(last).select(*KEYS, *columns)
