@@ -10,7 +10,7 @@ from ortools.linear_solver.python import model_builder as mb
 from planner.borrowing.options import Allowed, anywhere, hopping, loads, nic_rows, options_of, rows_of, without_hops
 from planner.borrowing.problem import Floats, Ints, Mode, Options, Pair, Row
 
-SLACK = 1e-7
+SLACK = 1e-9
 """How much T may grow, relatively, while less is lent: the solver's own tolerance."""
 NODES = 2_000
 """Most branches looked at for whole queue pairs (never a time: the same answer on every machine)."""
