@@ -50,7 +50,7 @@ def _by_node(node: Ints, nodes: int) -> tuple[Ints, Ints]:
 
 
 @compiled
-def _fits(s: State, edge: int, c: int) -> bool:
+def fits(s: State, edge: int, c: int) -> bool:
     """Whether the edge may have the colour, if there were room."""
     u, v = s.left[edge], s.right[edge]
     return bool(s.allowed[s.kind[edge], c] and s.room_left[u, c] > 0 and s.room_right[v, c] > 0)
@@ -75,7 +75,7 @@ def _direct(s: State, edge: int) -> int:
     u, v = s.left[edge], s.right[edge]
     best, least = -1, 1 << 60
     for c in range(s.room_left.shape[1]):
-        if s.used_left[u, c] < s.room_left[u, c] and s.used_right[v, c] < s.room_right[v, c] and _fits(s, edge, c):
+        if s.used_left[u, c] < s.room_left[u, c] and s.used_right[v, c] < s.room_right[v, c] and fits(s, edge, c):
             used = s.used_left[u, c] + s.used_right[v, c]
             if used < least:
                 best, least = c, used
@@ -102,7 +102,7 @@ def _chain(s: State, edge: int, one: int, other: int, from_right: bool, most: in
         found = -1
         for at in range(start[node], start[node + 1]):
             candidate = edges[at]
-            if s.color[candidate] == have and candidate != edge and not fixed[candidate] and _fits(s, candidate, get):
+            if s.color[candidate] == have and candidate != edge and not fixed[candidate] and fits(s, candidate, get):
                 found = candidate
                 break
         if found < 0:
@@ -141,7 +141,7 @@ def place(s: State, edge: int, most: int, fixed: Mask) -> int:
                 continue
             for from_right in (True, False):
                 one, other = (alpha, beta) if from_right else (beta, alpha)
-                if not _fits(s, edge, one):
+                if not fits(s, edge, one):
                     continue
                 length = _chain(s, edge, one, other, from_right, min(most, best - 1), path, fixed)
                 if length < 0:
@@ -176,7 +176,7 @@ def _cheapest(s: State, edge: int, last: int, seed: int) -> int:
     """The colour that ejects the fewest edges, another than the last one, ties by ``seed``; −1 where none fits."""
     u, v, best, least, ties = s.left[edge], s.right[edge], -1, 3, 1
     for c in range(s.room_left.shape[1]):
-        if c == last or not _fits(s, edge, c):
+        if c == last or not fits(s, edge, c):
             continue
         cost = int(s.used_left[u, c] >= s.room_left[u, c]) + int(s.used_right[v, c] >= s.room_right[v, c])
         if cost < least:
