@@ -113,6 +113,7 @@ class View:
         ways = self.trunks.between(one.leaf, other.leaf)
         return Pair(one, other, demand, Links(*self.trunks.links), ways, at_once)
 
+    @cached_property
     def lost(self) -> dict[int, tuple[int, ...]]:
         """Hosts that lost ports, and which: numbers in the order of the host's ports."""
         nth = self.ports.select("host", "alive", nth=pl.int_range(pl.len()).over("host"))
