@@ -24,20 +24,44 @@ class Simulated:
 
     folder: Path
     host: str
+    process: subprocess.Popen[bytes]
 
-    def run(self, *command: str | Path, timeout_s: int = 240) -> subprocess.CompletedProcess[str]:
-        """Run a program of the InfiniBand tools on the simulated fabric."""
-        environment = {
+    def say(self, *lines: str) -> None:
+        """Give commands to its console (``Unlink``, ``PerformanceSet``); returns when all are done."""
+        assert self.process.stdin is not None
+        log = self.folder / "ibsim.log"
+        done = log.read_text().count("sim>") + len(lines)
+        self.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        self.process.stdin.flush()
+        for _ in range(300):
+            if log.read_text().count("sim>") >= done:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"ibsim did not answer: {log.read_text()[-2000:]}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs of the InfiniBand tools need to be told to speak to the simulator."""
+        return {
             **os.environ,
             "LD_PRELOAD": str(PRELOAD),
             "SIM_HOST": self.host,
             "OSM_TMP_DIR": str(self.folder),
             "OSM_CACHE_DIR": str(self.folder),
         }
+
+    def run(self, *command: str | Path, timeout_s: int = 240) -> subprocess.CompletedProcess[str]:
+        """Run a program of the InfiniBand tools on the simulated fabric."""
         return subprocess.run(
-            [str(word) for word in command], env=environment, cwd=self.folder, capture_output=True, text=True,
+            [str(word) for word in command], env=self.environment, cwd=self.folder, capture_output=True, text=True,
             timeout=timeout_s, check=False,
         )  # fmt: skip
+
+    def start(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start one that stays, such as a subnet manager; the caller ends it."""
+        quiet = subprocess.DEVNULL
+        words = [str(word) for word in command]
+        return subprocess.Popen(words, env=self.environment, cwd=self.folder, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
 @contextmanager
@@ -53,7 +77,7 @@ def ibsim(net: Path, host: str, folder: Path) -> Iterator[Simulated]:
         ):
             try:
                 _wait(process, log)
-                yield Simulated(folder, host)
+                yield Simulated(folder, host, process)
             finally:
                 process.kill()
 

@@ -24,6 +24,10 @@ COMMANDS = {
     "show": "railwright.cli.show:show",
     "check": "railwright.cli.check:check",
     "export": "railwright.cli.export:export",
+    "host-agent": "railwright.cli.host_agent:host_agent",
+    "borrow": "railwright.cli.borrow:borrow",
+    "place": "railwright.cli.place:place",
+    "simulate": "railwright.cli.simulate:simulate",
     "config": "railwright.cli.config:config",
     "doctor": "railwright.cli.doctor:doctor",
 }
