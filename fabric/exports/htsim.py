@@ -50,12 +50,17 @@ def htsim(plan: Plan) -> bytes:
     if "compute" not in plan.design.networks:
         raise InputError(Problem("", "csg-htsim simulates the compute network, and the plan has none"))
     network = plan.design.networks["compute"]
+    return "\n".join(_lines(plan.intent.name, tree_of(network))).encode()
+
+
+def tree_of(network: NetworkDesign) -> Tree:
+    """The network as htsim has it. Raises InputError where it is no such tree."""
     if problems := list(_unfit(network)):
         raise InputError(problems)
     tree = _tree(network)
     if problems := list(_refused(tree)):
         raise InputError(problems)
-    return "\n".join(_lines(plan.intent.name, tree)).encode()
+    return tree
 
 
 def _problem(what: str) -> Problem:
