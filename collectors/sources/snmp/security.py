@@ -1,0 +1,218 @@
+"""Messages out and in: wrapped for a community (v2c) or for a user at an engine (v3, RFC 3412 and 3414)."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from collectors.sources.snmp import ber, decode
+from collectors.sources.snmp.decode import Octets, Words
+from collectors.sources.snmp.keys import cipher_key, localised
+from collectors.sources.snmp.options import Community, User
+
+WINDOW = 150
+"""Seconds that an engine's clock may be behind what it said before (RFC 3414, 2.2.3)."""
+LAST_BOOT = 0x7FFFFFFF
+"""An engine that started so often takes nothing more (RFC 3414, 2.3)."""
+MOST_SIZE = ber.integer(65507)
+"""msgMaxSize: what a datagram can hold."""
+_USM, _REPORTABLE, _PRIV, _AUTH = ber.integer(3), 4, 2, 1
+
+
+class Verdict(Enum):
+    """What became of a message that came in."""
+
+    FINE = "fine"
+    FOREIGN = "another community, engine, user or security level"
+    FORGED = "a wrong digest"
+    REPLAYED = "outside the time window"
+    MALFORMED = "malformed"
+
+
+class Open:
+    """SNMPv2c: the community in the clear."""
+
+    ready = True
+
+    def __init__(self, who: Community) -> None:
+        self._head = ber.integer(1) + ber.tlv(ber.OCTETS, who.secret.reveal().encode())
+        self._name = who.secret.reveal().encode()
+
+    def seal(self, _: int, pdu: bytes) -> bytes:
+        """The message around a PDU."""
+        return ber.tlv(ber.SEQUENCE, self._head + pdu)
+
+    def open(self, buf: Octets, _start: int, _end: int, head: Words) -> Verdict:
+        """Judge a message that ``decode.message`` has read."""
+        same = buf[head[decode.NAME] : head[decode.NAME_END]].tobytes() == self._name
+        return Verdict.FINE if head[decode.VERSION] == 1 and same else Verdict.FOREIGN
+
+
+@dataclass(slots=True)
+class Clock:
+    """What an engine says of its time: how often it started, and since when it runs by our monotonic clock."""
+
+    boots: int = 0
+    time: int = 0
+    at: float = 0.0
+    known: bool = False
+    """Whether a signed message said so."""
+    latest: int = 0
+    """The latest time that a signed message had, in this boot."""
+
+    def now(self) -> int:
+        """Its time now, in seconds."""
+        return min(self.time + int(time.monotonic() - self.at), 0x7FFFFFFF) if self.at else 0
+
+    def hear(self, boots: int, seconds: int) -> bool:
+        """Take a signed message's time; False if it is outside the window (RFC 3414, 3.2.7b)."""
+        if boots == LAST_BOOT or (self.known and boots < self.boots):
+            return False
+        same = self.known and boots == self.boots
+        if same and seconds < self.latest - WINDOW:
+            return False
+        if not same or seconds > self.latest:
+            self.boots, self.time, self.latest, self.at = boots, seconds, seconds, time.monotonic()
+        self.known = True
+        return True
+
+
+@dataclass(slots=True)
+class Usm:
+    """SNMPv3 with one user at one engine, which is found by asking (``discovery``, then ``found``)."""
+
+    who: User
+    engine: bytes = b""
+    clock: Clock = field(default_factory=Clock)
+    _auth: bytes = b""
+    _cipher: Any = None
+    _salt: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
+    _scope: bytes = b""
+    _before: bytes = b""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is known."""
+        return bool(self.engine)
+
+    def forget(self) -> None:
+        """Find the engine anew: it says that it is another one."""
+        self.engine = b""
+
+    def found(self, engine: bytes, boots: int, seconds: int) -> None:
+        """Take the engine's id and, until it signs one, its time; makes the keys."""
+        if engine != self.engine:
+            self.engine, self.clock = engine, Clock()
+            self._make_keys()
+        if not self.clock.known:
+            self.clock = Clock(boots, seconds, time.monotonic())
+
+    def _make_keys(self) -> None:
+        who = self.who
+        self._auth = localised(who.auth, who.auth_secret, self.engine)
+        if who.priv is not None and who.priv_secret is not None:
+            key = cipher_key(who.auth, who.priv, who.priv_secret, self.engine)
+            self._cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CFB is made of it below
+        self._scope = ber.tlv(ber.OCTETS, self.engine) + ber.tlv(ber.OCTETS, who.context.encode())
+        self._before = ber.tlv(ber.OCTETS, self.engine)
+
+    def discovery(self, number: int, pdu: bytes) -> bytes:
+        """A message that says nothing, for the engine to report who it is (RFC 3414, 4)."""
+        empty = ber.tlv(ber.OCTETS, b"")
+        security = ber.tlv(ber.SEQUENCE, empty + ber.integer(0) * 2 + empty * 3)
+        return self._message(number, _REPORTABLE, security, ber.tlv(ber.SEQUENCE, empty * 2 + pdu))
+
+    def seal(self, number: int, pdu: bytes) -> bytes:
+        """The message around a PDU, encrypted and signed for the engine."""
+        boots, seconds = self.clock.boots, self.clock.now()
+        data = ber.tlv(ber.SEQUENCE, self._scope + pdu)
+        salt, flags = b"", _REPORTABLE | _AUTH
+        if self._cipher is not None:
+            self._salt = (self._salt + 1) & 0xFFFFFFFFFFFFFFFF
+            salt, flags = self._salt.to_bytes(8, "big"), flags | _PRIV
+            data = ber.tlv(ber.OCTETS, self._encrypt(_vector(boots, seconds, salt), data))
+        digest = bytes(self.who.auth.octets)
+        user = ber.tlv(ber.OCTETS, self.who.name.encode())
+        head = self._before + ber.integer(boots) + ber.integer(seconds) + user
+        security = ber.tlv(ber.SEQUENCE, head + ber.tlv(ber.OCTETS, digest) + ber.tlv(ber.OCTETS, salt))
+        message = self._message(number, flags, security, data)
+        at = len(message) - len(data) - len(ber.tlv(ber.OCTETS, salt)) - len(digest)
+        return message[:at] + self._sign(message) + message[at + len(digest) :]
+
+    def _message(self, number: int, flags: int, security: bytes, data: bytes) -> bytes:
+        header = ber.integer(number) + MOST_SIZE + ber.tlv(ber.OCTETS, bytes((flags,))) + _USM
+        header = ber.integer(3) + ber.tlv(ber.SEQUENCE, header)
+        return ber.tlv(ber.SEQUENCE, header + ber.tlv(ber.OCTETS, security) + data)
+
+    def _sign(self, message: bytes | bytearray) -> bytes:
+        return hmac.digest(self._auth, message, self.who.auth.hash)[: self.who.auth.octets]
+
+    def _encrypt(self, vector: bytes, data: bytes) -> bytes:
+        """AES in CFB mode with segments of 128 bits (RFC 3826, 3.1.3): each block is masked by the one before."""
+        done = []
+        for at in range(0, len(data), 16):
+            block = data[at : at + 16]
+            mask = self._cipher.update(vector)[: len(block)]
+            vector = (int.from_bytes(block, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(block), "big")
+            done.append(vector)
+        return b"".join(done)
+
+    def _decrypt(self, vector: bytes, buf: Octets, start: int, end: int) -> None:
+        """Undo ``_encrypt`` in place: all masks are known at once, so the cipher runs over all blocks in one call."""
+        data = buf[start:end]
+        blocks = (end - start + 15) // 16
+        masks = self._cipher.update(vector + data[: 16 * (blocks - 1)].tobytes())
+        np.bitwise_xor(data, np.frombuffer(masks, np.uint8, end - start), out=data)
+
+    def open(self, buf: Octets, start: int, end: int, head: Words) -> Verdict:
+        """Judge, verify and decrypt in place a message that ``decode.message`` has read; ``head`` then has its PDU."""
+        fields: list[int] = head.tolist()
+        flags = _AUTH | (_PRIV if self._cipher is not None else 0)
+        engine = buf[fields[decode.ENGINE] : fields[decode.ENGINE_END]].tobytes()
+        user = buf[fields[decode.USER] : fields[decode.USER_END]].tobytes()
+        if fields[decode.VERSION] != 3 or engine != self.engine or not self.engine or user != self.who.name.encode():
+            return Verdict.FOREIGN
+        if fields[decode.FLAGS] & 3 != flags and (fields[decode.TYPE] != ber.REPORT or not fields[decode.FLAGS] & 1):
+            return Verdict.FOREIGN
+        if not self._signed(buf, start, end, fields):
+            return Verdict.FORGED
+        if not self.clock.hear(fields[decode.BOOTS], fields[decode.TIME]):
+            return Verdict.REPLAYED
+        return self._unwrap(buf, fields, head) if fields[decode.FLAGS] & _PRIV else Verdict.FINE
+
+    def _signed(self, buf: Octets, start: int, end: int, fields: list[int]) -> bool:
+        low, high = fields[decode.AUTH], fields[decode.AUTH_END]
+        if high - low != self.who.auth.octets:
+            return False
+        message = bytearray(buf[start:end])
+        digest = bytes(message[low - start : high - start])
+        message[low - start : high - start] = bytes(high - low)
+        return hmac.compare_digest(digest, self._sign(message))
+
+    def _unwrap(self, buf: Octets, fields: list[int], head: Words) -> Verdict:
+        salt = buf[fields[decode.PRIV] : fields[decode.PRIV_END]].tobytes()
+        low, high = fields[decode.DATA], fields[decode.DATA_END]
+        if len(salt) != 8 or high == low:
+            return Verdict.MALFORMED
+        self._decrypt(_vector(fields[decode.BOOTS], fields[decode.TIME], salt), buf, low, high)
+        return Verdict.FINE if decode.scoped(buf, low, high, head) == decode.OK else Verdict.MALFORMED
+
+
+def _vector(boots: int, seconds: int, salt: bytes) -> bytes:
+    """The initial vector (RFC 3826, 3.1.2.1)."""
+    return boots.to_bytes(4, "big") + seconds.to_bytes(4, "big") + salt
+
+
+Security = Open | Usm
+
+
+def security(who: User | Community) -> Security:
+    """How messages are wrapped for someone."""
+    return Usm(who) if isinstance(who, User) else Open(who)
