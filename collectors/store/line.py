@@ -18,14 +18,16 @@ from collectors.store.tables import ROLLUP_KEY
 from collectors.store.tidy import MILLISECOND_NS
 from fabric.samples import KEYS
 
-ROWS = 16_384
-"""Rows of a table that are turned into lines at once: bounds the memory, and the size of a request."""
+VALUES = 1 << 19
+"""Values that are turned into lines at once: bounds the memory, and the size of a request (about 20 MB)."""
+ROWS = 1 << 14
 
 
 def counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> Iterator[bytes]:
     """Lines of a table of counters (tidy), some thousand rows at a time; none where there are no rows."""
-    for start in range(0, frame.height, ROWS):
-        yield _counter_lines(frame[start : start + ROWS], tags)
+    rows = max(1024, VALUES // max(1, frame.width))
+    for start in range(0, frame.height, rows):
+        yield _counter_lines(frame[start : start + rows], tags)
 
 
 def _counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> bytes:

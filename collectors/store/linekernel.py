@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 from numba import njit
 
 Bytes = npt.NDArray[np.uint8]
@@ -56,7 +56,7 @@ def write_lines(
     return out[:used].tobytes()
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba has no types
+@njit(cache=True, nogil=True)
 def _write(
     prefix: Bytes,
     prefix_at: Offsets,
@@ -88,7 +88,7 @@ def _write(
     return at
 
 
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]  # numba has no types
+@njit(cache=True, nogil=True, inline="always")
 def _copy(data: Bytes, start: int, stop: int, out: Bytes, at: int) -> int:
     for place in range(start, stop):
         out[at] = data[place]
@@ -96,15 +96,15 @@ def _copy(data: Bytes, start: int, stop: int, out: Bytes, at: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]  # numba has no types
-def _digits(value: int, out: Bytes, at: int) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _digits(value: np.uint64, out: Bytes, at: int) -> int:
     ten = np.uint64(10)
-    left, count = value, 1
-    while left >= ten:
+    left, count = value // ten, 1
+    while left > 0:
         left //= ten
         count += 1
-    end = at + count
-    for place in range(end - 1, at - 1, -1):
-        out[place] = np.uint8(48 + value % ten)
-        value //= ten
-    return end
+    left = value
+    for place in range(at + count - 1, at - 1, -1):
+        out[place] = np.uint8(48 + left % ten)
+        left //= ten
+    return at + count

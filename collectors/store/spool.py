@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 
 from collectors.store.errors import StoreError, StoreFullError
 from fabric.errors import Problem
@@ -57,11 +57,12 @@ class Spool:
         self._codec = pa.Codec("zstd", compression_level=1)
         self._segments: list[Segment] = []
         self._out: int | None = None
-        self._next = self._at = 0
+        self._next = self._at = self.confirmed = 0
         self._offset = 0
         self.torn = 0
         try:
-            self.folder, self._lock = claim(folder)
+            self.folder, lock = claim(folder)
+            self._lock: int | None = lock
             adopt(folder, self.folder)
             self._load()
         except OSError as error:
@@ -78,9 +79,14 @@ class Spool:
         return self._next - self._at
 
     @property
+    def end(self) -> int:
+        """The number that the next record gets."""
+        return self._next
+
+    @property
     def kept(self) -> int:
-        """Records not confirmed yet."""
-        return self._next - (self._segments[0].first if self._segments else self._next)
+        """Records that are still on our disk."""
+        return sum(segment.records for segment in self._segments)
 
     def append(self, lines: bytes) -> int:
         """Keep the lines, synced; the record's number. Raises StoreFullError (nothing was kept) and StoreError."""
@@ -164,6 +170,7 @@ class Spool:
     def confirm(self, number: int) -> None:
         """The server has all records before ``number`` on disk: drop the segments that hold nothing else."""
         with self.changed:
+            self.confirmed = max(self.confirmed, number)
             while self._segments and self._segments[0].end <= number:
                 if len(self._segments) == 1:
                     self._close_out()
