@@ -88,7 +88,7 @@ def _lp(net: Net, traffic: Traffic, rates: Floats, between: Mask, even: float) -
 
     Where all links live, an even share over all of them reaches the bounds of leaves and pods.
     """
-    if net.up.live.all() and net.top.live.all() and _uniform(net, rates):
+    if net.whole and _uniform(net, rates):
         return even
     if between.any():
         return None

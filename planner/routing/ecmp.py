@@ -96,19 +96,18 @@ class Walk:
 
     def __init__(self, net: Net, hashes: Hashes) -> None:
         self.net, self.hashes = net, hashes
-        self.whole = bool(net.up.live.all() and net.top.live.all())
         up, top = net.up.rooms(len(net.leaf), len(net.spine)) > 0, net.top.rooms(len(net.spine), len(net.core)) > 0
         under = _product(top.T, up.T)
         down, core_down = np.argsort(net.up.upper_port), np.argsort(net.top.upper_port)
-        leaf_up = _Groups.living(net.up.lower, np.arange(len(net.up.link)), net.up)
-        spine_up = _Groups.living(net.top.lower, np.arange(len(net.top.link)), net.top)
-        self.near = _Step("leaf", leaf_up, net.up.upper, up.T)
-        self.far = _Step("leaf", leaf_up, net.up.upper, _product(top, under))
-        self.rise = _Step("spine", spine_up, net.top.upper, under)
-        fall = _Groups.living(net.top.upper[core_down] * self.pods + net.pod[1][net.top.lower[core_down]], core_down,
+        leaf_up = Groups.living(net.up.lower, np.arange(len(net.up.link)), net.up)
+        spine_up = Groups.living(net.top.lower, np.arange(len(net.top.link)), net.top)
+        self.near = Step("leaf", leaf_up, net.up.upper, up.T)
+        self.far = Step("leaf", leaf_up, net.up.upper, _product(top, under))
+        self.rise = Step("spine", spine_up, net.top.upper, under)
+        fall = Groups.living(net.top.upper[core_down] * self.pods + net.pod[1][net.top.lower[core_down]], core_down,
                               net.top)  # fmt: skip
-        self.fall = _Step("core", fall, net.top.lower, up.T)
-        self.last = _Groups.living(net.up.upper[down] * len(net.leaf) + net.up.lower[down], down, net.up)
+        self.fall = Step("core", fall, net.top.lower, up.T)
+        self.last = Groups.living(net.up.upper[down] * len(net.leaf) + net.up.lower[down], down, net.up)
 
     @property
     def pods(self) -> int:
@@ -143,17 +142,20 @@ class Walk:
         node[flows] = core[flows] * self.pods + self.net.pod[0][target[flows]]
         return self._step(self.fall, node, flows, target, asked)
 
-    def _step(self, step: _Step, node: Ints, flows: Ints, target: Ints, asked: _Asked) -> tuple[Ints, Ints]:
+    def _step(self, step: Step, node: Ints, flows: Ints, target: Ints, asked: _Asked) -> tuple[Ints, Ints]:
         """One choice of ``flows`` at ``node``: the link and the switch that follows of each, −1 for none."""
-        key, groups = node[flows], step.groups
-        if not self.whole:
-            leaves = len(self.net.leaf)
-            pairs, index = np.unique(key * leaves + target[flows], return_inverse=True)
-            key = index.reshape(-1)
-            groups = groups.narrowed(pairs // leaves, pairs % leaves, step.far_end, step.reach)
+        groups, key = self.groups(step, node[flows], target[flows])
         at = groups.pick(key, getattr(self.hashes, step.tier), asked.keys[flows], asked.destination[flows])
         links = self.net.up.link if step.tier == "leaf" else self.net.top.link
         return np.where(at >= 0, links[at], -1), np.where(at >= 0, step.far_end[at], -1)
+
+    def groups(self, step: Step, node: Ints, target: Ints) -> tuple[Groups, Ints]:
+        """The groups that switches choose from on the way to these leaves, and each choice's key."""
+        if self.net.whole:
+            return step.groups, node
+        leaves = len(self.net.leaf)
+        pairs, index = np.unique(node * leaves + target, return_inverse=True)
+        return step.groups.narrowed(pairs // leaves, pairs % leaves, step.far_end, step.reach), index.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -165,16 +167,16 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """A choice among links of one tier: who makes it, what is at the far ends, and which leaves those reach."""
 
     tier: str
-    groups: _Groups
+    groups: Groups
     far_end: Ints
     reach: Mask
 
 
-class _Groups:
+class Groups:
     """ECMP groups: links (places in their tier) by key, in the order given."""
 
     def __init__(self, key: Ints, place: Ints) -> None:
@@ -183,12 +185,12 @@ class _Groups:
         self.keys, self.begin, self.many = np.unique(key[order], return_index=True, return_counts=True)
 
     @classmethod
-    def living(cls, key: Ints, place: Ints, tier: Tier) -> _Groups:
+    def living(cls, key: Ints, place: Ints, tier: Tier) -> Groups:
         """Of the links that live."""
         live = tier.live[place]
         return cls(key[live], place[live])
 
-    def narrowed(self, key: Ints, target: Ints, far_end: Ints, reach: Mask) -> _Groups:
+    def narrowed(self, key: Ints, target: Ints, far_end: Ints, reach: Mask) -> Groups:
         """A group for each pair of a key and a leaf (its key: the pair's number): the links that lead to the leaf."""
         if not len(self.keys):
             return self
@@ -198,7 +200,7 @@ class _Groups:
         within = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
         place = self.place[self.begin[group][pair] + within]
         leads = reach[far_end[place], target[pair]]
-        return _Groups(pair[leads], place[leads])
+        return Groups(pair[leads], place[leads])
 
     def pick(self, key: Ints, chosen: EcmpHash | None, keys: Bytes, destination: Ints) -> Ints:
         """The place of each flow's link; −1 where its group has none."""
@@ -211,6 +213,21 @@ class _Groups:
         member = destination[good] % many if chosen is None else chosen.pick(keys[good], many)
         result[good] = self.place[self.begin[group[good]] + member]
         return result
+
+    def member(self, key: Ints, place: Ints) -> tuple[Ints, Ints]:
+        """Size of each choice's group, and which member a place is; 0 and −1 where it is none."""
+        many, member = np.zeros(len(key), np.int64), np.full(len(key), -1)
+        if not len(self.keys) or not len(key):
+            return many, member
+        width = int(self.place.max()) + 1
+        group = np.repeat(np.arange(len(self.keys)), self.many)
+        own = group * width + self.place
+        order = np.argsort(own)
+        asked = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        at = order[np.minimum(np.searchsorted(own[order], asked * width + place), len(own) - 1)]
+        good = (self.keys[asked] == key) & (own[at] == asked * width + place)
+        many[good], member[good] = self.many[asked[good]], (at - self.begin[asked])[good]
+        return many, member
 
 
 def _product(one: Mask, two: Mask) -> Mask:

@@ -88,6 +88,20 @@ class Net:
             return self.zone[1]
         return self._by_tier(self._components([self.top]))[1]
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all links between switches live."""
+        return bool(self.up.live.all() and self.top.live.all())
+
+    @cached_property
+    def reach(self) -> Mask:
+        """Leaf × leaf: whether a living path joins them (itself included)."""
+        up = (self.up.rooms(len(self.leaf), len(self.spine)) > 0).astype(np.float32)
+        top = (self.top.rooms(len(self.spine), len(self.core)) > 0).astype(np.float32)
+        over = np.minimum(up @ top, 1)
+        found: Mask = (up @ up.T + over @ over.T + np.eye(len(up), dtype=np.float32)) > 0
+        return found
+
     def _components(self, tiers: list[Tier]) -> Ints:
         spines, cores = len(self.leaf), len(self.leaf) + len(self.spine)
         offsets = {id(self.up): (0, spines), id(self.top): (spines, cores)}

@@ -26,6 +26,9 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
     ports = _Ports(net)
     nics = [ports.nic(rows[f"{end}_host"], rows[f"{end}_rail"]) for end in ("src", "dst")]
     here, there = ports.planes_of(nics[0]), ports.planes_of(nics[1])
+    if not net.whole:
+        joined = net.reach[ports.leaves_of(nics[0]), ports.leaves_of(nics[1])]
+        here, there = (here, there) if net.joined else (here & joined, there & joined)
     asked = rows["plane"].cast(pl.Int64).fill_null(-1).to_numpy()
     planes = _planes(here, there, asked, nics, ports, joined=net.joined)
     ends = [ports.take(nic, plane) for nic, plane in zip(nics, planes, strict=True)]
@@ -69,6 +72,12 @@ class _Ports:
         """Row × plane: whether the NIC has a living port there."""
         table = np.vstack([self.many.reshape(-1, self.planes) > 0, np.zeros((1, self.planes), np.bool_)])
         found: Mask = table[nic]
+        return found
+
+    def leaves_of(self, nic: Ints) -> Ints:
+        """Row × plane: the leaf of the NIC's first living port there; any where there is none."""
+        slot = np.minimum(self.begin, len(self.leaf) - 1)
+        found: Ints = self.leaf[slot].reshape(-1, self.planes)[nic].astype(np.int64)
         return found
 
     def first_leaf(self, nic: Ints) -> Ints:

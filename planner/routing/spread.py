@@ -149,3 +149,9 @@ def least_times(edges: Edges, bundles: Bundles) -> int:
     common = np.minimum(edges.room_left[bundles.left], edges.room_right[bundles.right])
     together = np.where(edges.allowed[bundles.kind], common, 0).sum(axis=1)
     return max(most, int((-(-np.bincount(bundles.of_edge) // together)).max()))
+
+
+def least_of(edges: Edges) -> int:
+    """The same of the edges that some colour is open to."""
+    part = edges.only(edges.possible())
+    return least_times(part, Bundles.of(part.left, part.right, part.kind)) if len(part.left) else 1
