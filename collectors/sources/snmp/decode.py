@@ -33,12 +33,14 @@ Octets = NDArray[np.uint8]
 Words = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _open(buf: Octets, at: int, end: int) -> tuple[int, int, int]:
     """Tag and bounds of the content at ``at``; bounds of -1 where there is none within ``end``."""
     if end - at < 2:
         return 0, -1, -1
-    tag, size, start = np.int64(buf[at]), np.int64(buf[at + 1]), at + 2
+    tag: Any = np.int64(buf[at])  # numpy's whole numbers are none to mypy
+    size: Any = np.int64(buf[at + 1])
+    start = at + 2
     if size >= 0x80:
         octets = size & 0x7F
         if octets == 0 or octets > 4 or start + octets > end:
@@ -52,7 +54,7 @@ def _open(buf: Octets, at: int, end: int) -> tuple[int, int, int]:
     return tag, start, start + size
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _expect(buf: Octets, at: int, end: int, tag: int) -> tuple[int, int]:
     """Bounds of the content at ``at`` if it has that tag, else -1."""
     found, start, stop = _open(buf, at, end)
@@ -67,7 +69,7 @@ def _int32(buf: Octets, at: int, end: int) -> tuple[int, int]:
     start, stop = _expect(buf, at, end, 0x02)
     if start < 0 or stop - start < 1 or stop - start > 8:
         return 0, -1
-    value = np.int64(buf[start]) - (np.int64(buf[start] >> 7) << 8)
+    value: Any = np.int64(buf[start]) - (np.int64(buf[start] >> 7) << 8)
     for i in range(start + 1, stop):
         value = value << 8 | np.int64(buf[i])
     if value > 0x7FFFFFFF or value < -0x80000000:
@@ -182,7 +184,7 @@ def message(buf: Octets, at: int, end: int, head: Words) -> int:
     return OK if head[DATA] >= 0 and head[DATA_END] == stop else MALFORMED
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _whole(buf: Octets, start: int, stop: int) -> int:
     """How many whole sub-identifiers of 32 bits there are from ``start`` to ``stop``; -1 if anything else is there."""
     size = 0
@@ -223,7 +225,7 @@ def _number(buf: Octets, tag: int, start: int, stop: int) -> tuple[bool, np.uint
     for i in range(start, stop):
         value = value << np.uint64(8) | np.uint64(buf[i])
     if tag == 0x02:
-        signed = np.int64(value)
+        signed: Any = np.int64(value)
         return size < 9 and -0x80000000 <= signed <= 0x7FFFFFFF, value
     if negative or (tag != 0x46 and value > np.uint64(0xFFFFFFFF)):
         return False, np.uint64(0)
@@ -245,7 +247,7 @@ def _value(buf: Octets, tag: int, start: int, stop: int) -> tuple[bool, np.uint6
     return (tag == 0x05 or 0x80 <= tag <= 0x82) and stop == start, none
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _varbind(buf: Octets, at: int, end: int, found: Words) -> np.uint64:
     """Read the varbind at ``at``: ``found`` is its end (-1: malformed), id from, id to, tag, value from, value to.
 
@@ -265,7 +267,7 @@ def _varbind(buf: Octets, at: int, end: int, found: Words) -> np.uint64:
     return value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _shared(buf: Octets, start: int, stop: int, base: Octets, low: int, high: int) -> int:
     """How many octets two object ids have in common, whole sub-identifiers alone."""
     same = 0
@@ -277,17 +279,18 @@ def _shared(buf: Octets, start: int, stop: int, base: Octets, low: int, high: in
     return same
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _first(buf: Octets, at: int) -> int:
     """The sub-identifier at ``at``."""
-    value = np.int64(0)
+    value: Any = np.int64(0)
     while buf[at] & 0x80:
         value = value << 7 | np.int64(buf[at] & 0x7F)
         at += 1
-    return value << 7 | np.int64(buf[at])
+    last: Any = value << 7 | np.int64(buf[at])
+    return last  # type: ignore[no-any-return]  # as above
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _after(buf: Octets, start: int, stop: int, base: Octets, low: int, high: int) -> bool:
     """Whether an object id comes after another, both without what they have in common (RFC 3416, 4.2.3)."""
     if start == stop or low == high:
@@ -295,7 +298,7 @@ def _after(buf: Octets, start: int, stop: int, base: Octets, low: int, high: int
     return _first(buf, start) > _first(base, low)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _index(buf: Octets, at: int, stop: int, records: NDArray[np.uint32], n: int) -> None:
     """The first sub-identifiers of an index into words 1 to KEYS of a record; their count is above its column."""
     count = 0
@@ -310,10 +313,8 @@ def _index(buf: Octets, at: int, stop: int, records: NDArray[np.uint32], n: int)
     records[n, 0] |= np.uint32(min(count, 255) << 16)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _keep(
-    buf: Octets, found: Words, value: np.uint64, records: NDArray[np.uint32], heap: Octets, state: Words
-) -> None:
+@njit(cache=True, nogil=True)
+def _keep(buf: Octets, found: Words, value: np.uint64, records: NDArray[np.uint32], heap: Octets, state: Words) -> None:
     """Fill the value of the next record; texts go onto the heap."""
     n = state[0]
     state[0] = n + 1
@@ -340,7 +341,7 @@ def _step(buf: Octets, found: Words, asked: Octets, ask: Words, row: int, prefix
     base = buf if ask[row, 3] else asked
     low, high = ask[row, 1], ask[row, 2]
     same = _shared(buf, start, stop, base, low, high)
-    size = np.int64(prefixes[ask[row, 0], 0])
+    size: Any = np.int64(prefixes[ask[row, 0], 0])
     if _whole(buf, start + same, stop) < 0 or (stop - start > MOST_SUBIDENTIFIERS and not _oid(buf, start, stop)):
         return -1
     if not _after(buf, start + same, stop, base, low + same, high):
@@ -349,7 +350,7 @@ def _step(buf: Octets, found: Words, asked: Octets, ask: Words, row: int, prefix
         ask[row, 4] = 1
         return 0 if stop > start else -1
     ask[row, 1], ask[row, 2], ask[row, 3] = start, stop, 1
-    return start + size
+    return start + size  # type: ignore[no-any-return]  # as above
 
 
 @njit(cache=True, nogil=True)
@@ -422,9 +423,9 @@ def opened(buf: Octets, head: Words) -> Message | None:
         if at < 0 or not _oid(buf, low, high):
             return None
         varbinds.append((decode_oid(buf[low:high].tobytes()), tag, _python(tag, value, buf[start:stop].tobytes())))
-    fields = [int(head[field]) for field in (VERSION, TYPE, REQUEST, ERROR, INDEX)]
+    version, kind, request, error, index = (int(head[field]) for field in (VERSION, TYPE, REQUEST, ERROR, INDEX))
     name = buf[head[NAME] : head[NAME_END]].tobytes()
-    return Message(fields[0], name, *fields[1:], tuple(varbinds))
+    return Message(version, name, kind, request, error, index, tuple(varbinds))
 
 
 def _python(tag: int, value: int, content: bytes) -> int | bytes | tuple[int, ...] | None:
