@@ -18,8 +18,11 @@ PREFIX = "RAILWRIGHT_"
 SECRETS = "RAILWRIGHT_SECRET_"
 """Of values for placeholders (``fabric.fill``); they are no settings and are never shown."""
 FILE = "railwright.toml"
-OTHERS = ("RAILWRIGHT_CONFIG", "RAILWRIGHT_REQUIRE", "RAILWRIGHT_TEST_DATA", "RAILWRIGHT_UPDATE_GOLDEN")
-"""Variables that are no settings: the file of settings itself, and those of the tests."""
+OTHERS = (
+    "RAILWRIGHT_CONFIG", "RAILWRIGHT_REQUIRE", "RAILWRIGHT_STORE_TOKEN", "RAILWRIGHT_STORE_TOKEN_FILE",
+    "RAILWRIGHT_TEST_DATA", "RAILWRIGHT_UPDATE_GOLDEN",
+)  # fmt: skip
+"""Variables that are no settings: the file of settings itself, the store's token, and those of the tests."""
 
 
 @dataclass(frozen=True)
