@@ -28,6 +28,7 @@ COMMANDS = {
     "borrow": "railwright.cli.borrow:borrow",
     "place": "railwright.cli.place:place",
     "simulate": "railwright.cli.simulate:simulate",
+    "store": "railwright.cli.store:store",
     "config": "railwright.cli.config:config",
     "doctor": "railwright.cli.doctor:doctor",
 }
