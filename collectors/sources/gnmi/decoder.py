@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from collectors.sources.gnmi import proto, wire
-from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, IGNORED, TEXT, TRANSCEIVER, Dictionary
+from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, TRANSCEIVER, Dictionary
 from collectors.sources.gnmi.paths import COMPONENT, NOTHING, PORT, Node
 from collectors.sources.gnmi.rows import Values, table
 from collectors.sources.gnmi.values import (
@@ -131,9 +131,13 @@ class Decoder:
             out, bits = np.ascontiguousarray(out[keep]), bits[keep]
             self.counts.malformed += len(broken)
         notes[:, wire.TIME] = np.where(notes[:, wire.TIME] > 0, notes[:, wire.TIME], stamps)
-        self._convert(out, bits, notes, stamps, buf)
+        begun = 0
         for message in odd:
+            until = int(np.searchsorted(out[:, wire.MESSAGE], message))
+            self._convert(out[begun:until], bits[begun:until], notes, stamps, buf)
             self._odd(messages[message], int(stamps[message]))
+            begun = until
+        self._convert(out[begun:], bits[begun:], notes, stamps, buf)
         return int(stop)
 
     def _learn(self, out: npt.NDArray[np.int64], buf: npt.NDArray[np.uint8]) -> set[int]:
@@ -152,6 +156,8 @@ class Decoder:
     def _convert(self, out: npt.NDArray[np.int64], bits: npt.NDArray[np.uint64], notes: npt.NDArray[np.int64],
                  stamps: npt.NDArray[np.int64], buf: npt.NDArray[np.uint8]) -> None:  # fmt: skip
         book, n = self.dictionary, len(out)
+        if n == 0:
+            return
         self.counts.updates += n
         self.counts.duplicates += int(out[:, wire.DUPLICATES].sum())
         self._widen()
@@ -240,9 +246,7 @@ class Decoder:
             self._texts.append(found)
             found = len(self._texts) - 1
         self._kept.keys.append(key)
-        self._kept.numbers.append(
-            struct.unpack("<Q", struct.pack("<d", found))[0] if kind == FLOATING else int(found)
-        )
+        self._kept.numbers.append(struct.unpack("<Q", struct.pack("<d", found))[0] if kind == FLOATING else int(found))
 
     def _port(self, name: int) -> int:
         """The number of the port that a name is; below 0 if it is none of the plan's."""
@@ -285,7 +289,7 @@ class Decoder:
         elif kind == "error":
             self.error = f"error {message.error.code}: {message.error.message[:200]!r}"
 
-    def _notification(self, note: Any, stamp: int) -> None:  # noqa: ANN401 - made at run time
+    def _notification(self, note: Any, stamp: int) -> None:
         if self.target.size and note.prefix.target and note.prefix.target.encode() != self.target.tobytes():
             return
         if len(note.update) > MOST_UPDATES:
@@ -338,7 +342,7 @@ def _above(node: Node) -> Iterator[Node]:
         at = at.parent
 
 
-def _value(update: Any) -> Any:  # noqa: ANN401 - made at run time
+def _value(update: Any) -> Any:
     """The value of an update of the protobuf runtime, the deprecated form too."""
     kind = update.val.WhichOneof("value")
     if kind is None:
@@ -346,7 +350,7 @@ def _value(update: Any) -> Any:  # noqa: ANN401 - made at run time
     return _scalar(update.val, kind)
 
 
-def _scalar(value: Any, kind: str) -> Any:  # noqa: ANN401 - made at run time
+def _scalar(value: Any, kind: str) -> Any:
     found = getattr(value, kind)
     if kind == "decimal_val":
         return decimal(found.digits, found.precision)

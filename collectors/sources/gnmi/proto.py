@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 
 _ANY = "Any: type_url=1 string, value=2 bytes"
 _EXTENSION = """
@@ -89,9 +89,9 @@ def _entry(message: descriptor_pb2.DescriptorProto, name: str) -> str:
 
 
 _POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_file("google.protobuf", _ANY))  # type: ignore[no-untyped-call]
-_POOL.Add(_file("gnmi_ext", _EXTENSION))  # type: ignore[no-untyped-call]
-_POOL.Add(_file("gnmi", _GNMI, ("google.protobuf.proto", "gnmi_ext.proto")))  # type: ignore[no-untyped-call]
+_POOL.Add(_file("google.protobuf", _ANY))
+_POOL.Add(_file("gnmi_ext", _EXTENSION))
+_POOL.Add(_file("gnmi", _GNMI, ("google.protobuf.proto", "gnmi_ext.proto")))
 
 
 def _message(name: str) -> Any:

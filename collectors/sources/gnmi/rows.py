@@ -54,7 +54,7 @@ def table(values: Values, device: str, ports: Sequence[str | None], columns: Seq
     used = np.unique(keys[:, 1])
     column_of = np.zeros(int(used[-1]) + 1, np.int64)
     column_of[used] = np.arange(used.size)
-    order = np.lexsort((keys[:, 2], keys[:, 0]))
+    order = np.lexsort((keys[:, 3], keys[:, 2], keys[:, 0]))
     rows, times = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
     count = _lay(keys, order, column_of, tolerance, np.zeros(used.size, np.bool_), rows, times)
     port, received = np.empty(count, np.int64), np.zeros(count, np.int64)

@@ -2,8 +2,8 @@
 
 ``scan`` takes what devices send all day: one notification a message, scalar or JSON values, paths seen before (looked
 up by their bytes). All else is called ``ODD`` and left to the protobuf runtime: deletes, atomic notifications, aliases,
-extensions, errors, leaf lists, text that is not ASCII, fields twice or out of order, what gNMI does not have, broken bytes. So the fast
-path never guesses: what it accepts, the runtime reads the same way.
+extensions, errors, leaf lists, text that is not ASCII, fields twice or out of order, what gNMI does not have, broken
+bytes. So the fast path never guesses: what it accepts, the runtime reads the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBES = 64
 _FNV = np.uint64(0x100000001B3)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _varint(buf, at, end):  # type: ignore[no-untyped-def]
     """Value and the place behind it; -1 as place for what does not end, or has bits over 64."""
     value = np.uint64(0)
@@ -41,7 +41,7 @@ def _varint(buf, at, end):  # type: ignore[no-untyped-def]
     return value, -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _span(buf, at, end):  # type: ignore[no-untyped-def]
     """First and last place of a field with a length; -1 where it is longer than what is there."""
     if at < end and buf[at] < 0x80:
@@ -57,10 +57,10 @@ def _span(buf, at, end):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _ascii(buf, at, end):  # type: ignore[no-untyped-def]
+    high = np.uint8(0)
     for i in range(at, end):
-        if buf[i] >= 0x80:
-            return False
-    return True
+        high |= buf[i]
+    return high < 0x80
 
 
 @njit(cache=True, nogil=True)
@@ -222,9 +222,7 @@ def _notification(buf, at, end, number, target, out, bits, n, note, seed, table,
             if not _update(buf, low, at, row, bits, n):
                 return -1
             whole = hashed(value, buf, row[PATH], row[PATH] + row[PATH_SIZE])
-            row[SLOT] = find(
-                table, hashes, spans, arena, whole, buf, prefix, prefix_size, row[PATH], row[PATH_SIZE]
-            )
+            row[SLOT] = find(table, hashes, spans, arena, whole, buf, prefix, prefix_size, row[PATH], row[PATH_SIZE])
             n += ours
         else:
             return -1
@@ -233,12 +231,10 @@ def _notification(buf, at, end, number, target, out, bits, n, note, seed, table,
 
 @njit(cache=True, nogil=True)
 def _same(buf, first, last, target):  # type: ignore[no-untyped-def]
-    if last - first != target.size:
-        return False
-    for i in range(target.size):
-        if buf[first + i] != target[i]:
-            return False
-    return True
+    same = last - first == target.size
+    for i in range(target.size if same else 0):
+        same &= buf[first + i] == target[i]
+    return same
 
 
 @njit(cache=True, nogil=True)
