@@ -60,7 +60,7 @@ def intervals(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     same = pl.col("device").eq_missing(pl.col("device").shift()) & pl.col("port").eq_missing(pl.col("port").shift())
     rows = rows.with_columns(*before, same=same).filter(pl.col("same") & pl.col("time_ns_before").is_not_null())
     rows = _with_boots(rows, boots)
-    why = _why(bits, floating=frame.schema[column].is_float(), discontinuity=bool(extra))
+    why = reason(bits, floating=frame.schema[column].is_float(), discontinuity=bool(extra))
     delta = pl.when(pl.col("why").is_null()).then(pl.col("value") - pl.col("value_before"))
     return rows.with_columns(why=why).select(
         "time_ns", "device", "port", "why", since_ns="time_ns_before", delta=delta.cast(pl.Float64),
@@ -88,8 +88,12 @@ def _bits(column: str) -> int:
     return found[0].bits or 64
 
 
-def _why(bits: int, *, floating: bool, discontinuity: bool) -> pl.Expr:
-    """The first reason that holds, as text; null where none does."""
+def reason(bits: int, *, floating: bool, discontinuity: bool) -> pl.Expr:
+    """The first reason that holds, as text; null where none does.
+
+    Of columns ``value``, ``time_ns``, ``received_ns`` and the same with ``_before``, ``boot_ns`` (null where unknown),
+    and with ``discontinuity`` of DISCONTINUITY and the same with ``_before``.
+    """
     value, before = pl.col("value"), pl.col("value_before")
     took = pl.col("time_ns") - pl.col("time_ns_before")
     took_here = pl.col("received_ns") - pl.col("received_ns_before")

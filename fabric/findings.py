@@ -67,10 +67,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found; ``first_seen`` and ``last_seen`` (nanoseconds) are ``None`` for plan checks."""
+    """One thing that was found; ``first_seen`` and ``last_seen`` (nanoseconds) are ``None`` for plan checks.
+
+    ``cause`` is one that the code permits: a plan check's is a ``Cause``, a detector's one of ``fabric.detections``.
+    """
 
     code: str
-    cause: Cause
+    cause: str
     severity: Severity
     subject: Mapping[str, Any]
     evidence: Mapping[str, Any]
