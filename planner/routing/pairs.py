@@ -27,8 +27,8 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
     nics = [ports.nic(rows[f"{end}_host"], rows[f"{end}_rail"]) for end in ("src", "dst")]
     here, there = ports.planes_of(nics[0]), ports.planes_of(nics[1])
     if not net.whole:
-        joined = net.reach[ports.leaves_of(nics[0]), ports.leaves_of(nics[1])]
-        here, there = (here, there) if net.joined else (here & joined, there & joined)
+        led = here & there & net.reach[ports.leaves_of(nics[0]), ports.leaves_of(nics[1])]
+        here, there = (np.where(led.any(axis=1, keepdims=True), led, planes) for planes in (here, there))
     asked = rows["plane"].cast(pl.Int64).fill_null(-1).to_numpy()
     planes = _planes(here, there, asked, nics, ports, joined=net.joined)
     ends = [ports.take(nic, plane) for nic, plane in zip(nics, planes, strict=True)]

@@ -1,8 +1,8 @@
 """Edges of unequal size: larger ones first to the emptiest links, then local search.
 
 A move takes an edge off one of the fullest links where another colour leaves both its new links below that load; an
-exchange gives its new colour's edge at the same node the old colour. Equal edges go to the colouring instead, which is
-exact where links live.
+exchange gives its new colour's edge at the same node the old colour. What then remains around the fullest link is
+solved exactly (``residue``). Equal edges go to the colouring instead, which is exact where links live.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner.routing import residue
 from planner.routing.jit import Floats, Ints, Mask, compiled
 from planner.routing.kempe import State, fits, state
 from planner.routing.spread import Edges, Spread, spread
@@ -28,7 +29,7 @@ def assign(edges: Edges, gbps: Floats) -> Spread:
     second = spread(edges).color
     best = min((first, second), key=lambda color: _largest(edges, color, weight))
     if (best >= 0).all():
-        best = _improved(edges, best, weight)
+        best = residue.improved(edges, _improved(edges, best, weight), weight)
     return Spread(best, 0, 0)
 
 

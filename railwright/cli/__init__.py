@@ -27,6 +27,7 @@ COMMANDS = {
     "host-agent": "railwright.cli.host_agent:host_agent",
     "borrow": "railwright.cli.borrow:borrow",
     "place": "railwright.cli.place:place",
+    "route": "railwright.cli.route:route",
     "simulate": "railwright.cli.simulate:simulate",
     "store": "railwright.cli.store:store",
     "config": "railwright.cli.config:config",
