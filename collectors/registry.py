@@ -40,7 +40,7 @@ SOURCES: dict[str, Entry] = {
     ),
     "infiniband": Entry("collectors.sources.infiniband:InfinibandSource", "subnet", 0, 30),
     "host": Entry("collectors.sources.host:HostSource", "host", 9342, 10, own=("ca",)),
-    "lldp": Entry("collectors.sources.lldp:LldpSource", "host", 0, 60),
+    "lldp": Entry("collectors.sources.lldp:LldpSource", "switch", 0, 60, check="collectors.sources.lldp:check"),
 }
 """Every source that runs without end; ``capture`` and ``prometheus`` read what somebody else collected."""
 

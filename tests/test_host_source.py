@@ -174,12 +174,12 @@ def test_the_agent_answers_over_tls_to_the_token_alone(tmp_path: Path) -> None:
 
 def test_it_does_not_speak_in_the_clear_beyond_loopback(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not loopback: the token would cross the network in the clear"):
-        Listen("192.0.2.1", 9420).check()
-    Listen("192.0.2.1", 9420, insecure=True).check()
+        Listen("192.0.2.1", 9342).check()
+    Listen("192.0.2.1", 9342, insecure=True).check()
     with pytest.raises(InputError, match="a certificate and its key, both"):
-        Listen("127.0.0.1", 9420, certificate=tmp_path).check()
+        Listen("127.0.0.1", 9342, certificate=tmp_path).check()
     with pytest.raises(InputError, match="is no address"):
-        Listen("example", 9420).check()
+        Listen("example", 9342).check()
 
 
 async def _answering(body: bytes, *, drip: bool = False) -> Poll:

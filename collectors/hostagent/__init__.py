@@ -7,7 +7,7 @@ collector to say: an agent need not be newer than the counters.
 
 VERSION = 1
 PATH = "/v1/ports"
-PORT = 9420
+PORT = 9342
 """TCP port unless told otherwise."""
 MOST_PORTS = 256
 MOST_BYTES = 4 << 20

@@ -1,7 +1,8 @@
 """LLDP as ``lldpcli`` writes it: who is at the other end of each interface.
 
 Switches are asked by SNMP or gNMI; hosts by their agent, which hands on what ``lldpcli -f json0`` says. This source
-asks the lldpd of the machine it runs on, or one whose socket the option ``socket`` names.
+asks daemons whose control sockets are on this machine, as those of network namespaces are: the option ``socket`` is
+the path of a device's socket, with ``{device}`` for its name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from collectors.sources import Outcome, Poll, Target
+from fabric.errors import InputError, Problem
 from fabric.samples import empty, schema
 
 COLUMNS = ("lldp_system", "lldp_chassis", "lldp_port", "lldp_port_description")
@@ -86,16 +88,24 @@ def rows(found: Any, target: Target, received_ns: int) -> tuple[pl.DataFrame, in
     return pl.DataFrame(data, schema=schema(COLUMNS)), len(by_port) - len(known)
 
 
+def check(target: Target) -> None:
+    """Raise InputError where the options do not say which socket to ask."""
+    socket = target.options.get("socket")
+    if not isinstance(socket, str) or not socket.startswith("/"):
+        remedy = 'write socket = "/run/…/{device}.sock"'
+        raise InputError(Problem("collect.lldp.socket", "is no path of a control socket", remedy))
+
+
 class LldpSource:
-    """Asks lldpd by ``lldpcli``; option ``socket``: its control socket."""
+    """Asks lldpd by ``lldpcli``."""
 
     name = "lldp"
 
     async def poll(self, target: Target, timeout: float) -> Poll:
         """Ask once."""
         started_ns, began = time.time_ns(), time.monotonic()
-        socket = target.options.get("socket")
-        command = ["lldpcli", *(["-u", str(socket)] if socket else []), "-f", "json0", "show", "neighbors"]
+        socket = str(target.options["socket"]).replace("{device}", target.device)
+        command = ["lldpcli", "-u", socket, "-f", "json0", "show", "neighbors"]
         outcome, frame, detail, unknown = Outcome.FAILED, empty(), "", 0
         try:
             found = json.loads(await output_of(command, timeout))

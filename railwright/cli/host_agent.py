@@ -9,11 +9,11 @@ import click
 from railwright.cli.base import Command, print_json
 
 EXAMPLE = """\
-RAILWRIGHT_SECRET_HOST_AGENT=… railwright host-agent --listen 10.0.3.7:9420 --cert host.pem --key host.key"""
+RAILWRIGHT_SECRET_HOST_AGENT=… railwright host-agent --listen 10.0.3.7:9342 --cert host.pem --key host.key"""
 
 
 @click.command(cls=Command, name="host-agent", example=EXAMPLE)
-@click.option("--listen", metavar="ADDR:PORT", default="127.0.0.1:9420", help="Where to listen (default: loopback).")
+@click.option("--listen", metavar="ADDR:PORT", default="127.0.0.1:9342", help="Where to listen (default: loopback).")
 @click.option("--name", metavar="HOST", help="The host's name in the plan (default: the system's host name).")
 @click.option("--cert", type=click.Path(path_type=Path), metavar="FILE", help="TLS certificate (PEM).")
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE", help="Its key (PEM).")
@@ -41,7 +41,7 @@ def host_agent(
         return 0
     address, _, port = listen.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536:
-        raise InputError(Problem("--listen", f'"{listen}" is no address and port', "write 127.0.0.1:9420"))
+        raise InputError(Problem("--listen", f'"{listen}" is no address and port', "write 127.0.0.1:9342"))
     place = Listen(address.strip("[]"), int(port), cert, key, insecure)
     place.check()
     serve(place, Agent(host, secret("HOST_AGENT", secrets)))
