@@ -86,11 +86,10 @@ def number(values: pl.Series, column: str) -> pl.Series:
 
 def _timed(server: Server, asked: Asked, rows: pl.DataFrame) -> pl.DataFrame:
     """``time_ns`` and ``received_ns`` in place of ``time_ms``."""
-    measurements = {"railwright_port"} if asked.ports is not None else {"railwright_port", "railwright_device"}
     lags = [
         server.series(name, [LAG], _AT[1:], asked.only, asked.start_ns, asked.end_ns)
-        for name in sorted(measurements)
-        if rows.height
+        for name in ("railwright_port", "railwright_device")
+        if rows.height and (name == "railwright_port" or asked.ports is None)
     ]
     lag = pl.concat(lags) if lags else pl.DataFrame(schema=dict.fromkeys((*_AT, LAG), pl.String))
     lag = lag.with_columns(pl.col("time_ms").cast(pl.Int64), unescaped(lag["device"]), unescaped(lag["port"]))

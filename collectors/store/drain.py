@@ -16,6 +16,9 @@ from collectors.store.spool import Spool
 LEAST_WAIT_S, MOST_WAIT_S = 0.05, 10.0
 """Between attempts while the server is away; each wait is twice the one before, with jitter."""
 
+AGAIN_S = 0.25
+"""Before what a server lost is posted again: one that just started is asked until it is older than that."""
+
 
 @dataclass
 class Window:
@@ -35,6 +38,8 @@ class Drain:
         self._spool, self._server = spool, server
         self._windows: deque[Window] = deque()
         self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._unsure = False
         self.error: StoreError | None = None
         self.counts = dict.fromkeys(("records_sent", "records_resent", "records_rejected", "send_failures"), 0)
         self._thread = threading.Thread(target=self._run, name="store-drain", daemon=True)
@@ -88,13 +93,15 @@ class Drain:
     def _seal(self) -> None:
         if self._windows and self._windows[-1].closed is None:
             window = self._windows[-1]
-            if time.monotonic() - window.opened >= self._server.window_s:
+            hurry = self._hurry.is_set() and not self._spool.pending
+            if hurry or time.monotonic() - window.opened >= self._server.window_s:
                 window.closed = time.monotonic()
 
     def _ask(self, window: Window) -> bool:
         """Whether the window is settled: let go of, or posted again."""
         now = time.monotonic()
         kept = self._server.on_disk(now - window.opened, now - (window.closed or now))
+        self._unsure = kept is None
         if kept is None:
             return False
         if kept:
@@ -104,22 +111,29 @@ class Drain:
             self.counts["records_resent"] += self._windows[-1].end - window.first
             self._windows.clear()
             self._spool.rewind(window.first)
+            self._stopping.wait(AGAIN_S)
         return True
 
-    def wait_sent(self, timeout_s: float) -> None:
-        """Return when the server took all records; raises StoreAwayError with what it said last."""
+    def wait_kept(self, timeout_s: float) -> None:
+        """Return when the server has all records, on its disk if it can tell; raises StoreAwayError."""
         until = time.monotonic() + timeout_s
         with self._spool.changed:
             end = self._spool.end
-        while not self._taken(end):
-            left = until - time.monotonic()
-            if left <= 0 or self._stopping.is_set():
-                raise self.error or StoreAwayError("the server takes writes more slowly than they come; wait longer")
-            with self._spool.changed:
-                self._spool.changed.wait(min(left, 0.05))
+        self._hurry.set()
+        try:
+            while not self._has(end):
+                left = until - time.monotonic()
+                if left <= 0 or self._stopping.is_set():
+                    raise self.error or StoreAwayError("the server takes writes more slowly than they come")
+                with self._spool.changed:
+                    self._spool.changed.notify_all()
+                    self._spool.changed.wait(min(left, 0.05))
+        finally:
+            self._hurry.clear()
 
-    def _taken(self, end: int) -> bool:
-        return self._spool.confirmed >= end or any(window.end >= end for window in list(self._windows))
+    def _has(self, end: int) -> bool:
+        sent = self._unsure and any(window.end >= end for window in list(self._windows))
+        return sent or self._spool.confirmed >= end
 
     def health(self) -> Mapping[str, float]:
         """Its counters; ``server_away`` is 1 while the last attempt failed."""

@@ -40,32 +40,27 @@ def _counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> bytes:
     lag = (frame["received_ns"] - frame["time_ns"]) / 1e9
     found = []
     for own, port in (("railwright_port", True), ("railwright_device", False)):
-        rows = frame["port"].is_not_null() == port
-        if rows.any():
-            columns = groups.pop((own, None), [])
-            found.append(_lines(own, place, frame.select("time_ns", *columns), rows, {LAG: lag}))
+        columns = groups.pop((own, None), [])
+        its = frame.select(lag=pl.when(pl.col("port").is_not_null() == port).then(lag))["lag"]
+        found.append(_lines(own, place, frame.select("time_ns", *columns), {LAG: its}))
     for (measurement, tag), columns in groups.items():
         if measurement == TEXT:
             found += [_text_lines(frame, column, place) for column in columns]
         else:
             tagged_place = place if tag is None else place + f",{tag[0]}={tag[1]}"
-            found.append(_lines(measurement, tagged_place, frame.select("time_ns", *columns), None, {}))
+            found.append(_lines(measurement, tagged_place, frame.select("time_ns", *columns), {}))
     return b"".join(found)
 
 
-def _lines(
-    measurement: str,
-    place: pl.Series,
-    frame: pl.DataFrame,
-    rows: pl.Series | None,
-    more: dict[str, pl.Series],
-) -> bytes:
+def _lines(measurement: str, place: pl.Series, frame: pl.DataFrame, more: dict[str, pl.Series]) -> bytes:
     """Lines of the rows of ``frame`` (``time_ns`` and counters) that have a value; ``more``: other float fields."""
     frame = frame.with_columns(pl.Series(name, values) for name, values in more.items())
-    names = [name for name in frame.columns if name != "time_ns"]
+    names = [name for name in frame.columns if name != "time_ns" and frame[name].null_count() < frame.height]
+    if not names:
+        return b""
+    frame = frame.select("time_ns", *names)
     some = pl.any_horizontal(pl.col(name).is_not_null() for name in names)
     kept = frame.select(some.alias("some"))["some"]
-    kept = kept if rows is None else kept & rows
     frame, place = frame.filter(kept), place.filter(kept)
     if frame.is_empty():
         return b""
@@ -134,7 +129,7 @@ def outcome_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
     for start in range(0, rows.height, ROWS):
         part = slice(start, start + ROWS)
         numbers = {name: values[part] for name, values in seconds.items()}
-        yield _lines("railwright_poll", place[part], rows[part].select("time_ns"), None, numbers)
+        yield _lines("railwright_poll", place[part], rows[part].select("time_ns"), numbers)
 
 
 def rollup_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
@@ -145,4 +140,4 @@ def rollup_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
     for (counter,), part in rows.with_columns(place=place).partition_by("counter", as_dict=True).items():
         numbers = {f"{counter}_per_second_{name}": part[name] for name in ("sum", "max", "p99")}
         counts = {name: part[name].cast(pl.Float64) for name in ("ports", "ports_with_errors")}
-        yield _lines("railwright_rollup", part["place"], part.select("time_ns"), None, numbers | counts)
+        yield _lines("railwright_rollup", part["place"], part.select("time_ns"), numbers | counts)

@@ -131,7 +131,7 @@ class LineStore:
     def flush(self) -> None:
         """See ``Store.flush``."""
         _, drain = self._opened()
-        drain.wait_sent(FLUSH_S)
+        drain.wait_kept(FLUSH_S)
         self._server.show()
 
     def close(self) -> None:

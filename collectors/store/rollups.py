@@ -74,7 +74,7 @@ def group_name() -> pl.Expr:
 
 
 class Rolling:
-    """Takes counters as they come and gives the roll-ups of the intervals that ended; keeps the samples of one interval."""
+    """Takes counters as they come and gives the roll-ups of the intervals that ended; keeps one interval's samples."""
 
     def __init__(self, members: Members, interval_ns: int) -> None:
         """``interval_ns``: length of an interval; they start at whole multiples of it since 1970."""

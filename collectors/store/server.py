@@ -143,4 +143,4 @@ def csv_of(body: bytes) -> pl.DataFrame:
 
 def any_of(names: Sequence[str]) -> str:
     """A regular expression (RE2) of exactly these names."""
-    return "^(" + "|".join(re.sub(r"([^A-Za-z0-9_%/:-])", r"\\\1", name) for name in names) + ")$"
+    return "^(" + "|".join(re.sub(r"([.+*?()|\[\]{}^$])", r"\\\1", name) for name in names) + ")$"

@@ -20,8 +20,6 @@ from fabric.counters import TAGS
 
 FLUSHED_S = 75.0
 """Where no snapshot can be had: it writes what is in memory to disk within about a minute."""
-_ROUNDING_S = 2.0
-"""The server tells its age in whole seconds."""
 _UPTIME = re.compile(rb"^vm_app_uptime_seconds\S*\s+(\d+)", re.MULTILINE)
 
 
@@ -43,7 +41,7 @@ class VictoriaServer:
             return None
         uptime = self._uptime()
         waited = time.monotonic() - asked
-        return uptime is None or uptime >= age_s + waited + _ROUNDING_S
+        return uptime is None or uptime >= age_s + waited
 
     def _snapshot(self) -> bool:
         try:
@@ -57,6 +55,7 @@ class VictoriaServer:
         return bool(name)
 
     def _uptime(self) -> float | None:
+        """The server's age in whole seconds, rounded down; None where it does not tell."""
         found = _UPTIME.search(self._http.get("/metrics", {}))
         return float(found[1]) if found else None
 
