@@ -74,7 +74,7 @@ def _flows(asked: Asked, now: Routing) -> Answer:
 
     assert asked.flow_file is not None
     flows = from_file(read_flows(asked.flow_file, asked.plan, now.wires.network))
-    result, _ = run_flows(now, flows, router(asked.method, asked.dead))
+    result, _, _ = run_flows(now, flows, router(asked.method, asked.dead))
 
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, (), asked.method)

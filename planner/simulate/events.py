@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from planner.simulate.maxmin import fair_rates
 
 if TYPE_CHECKING:
     from planner.simulate.walk import Hops
-    from planner.simulate.wires import Floats, Ints, Small
+    from planner.simulate.wires import Floats, Ints, Mask, Small
 
 BYTES_A_GBPS_SECOND = 1e9 / 8
 BATCH = 0.05
@@ -51,12 +52,48 @@ class Span:
     until: Floats
     start: Small
     items: Small
+    blocked: Mask | None = None
+    """Channels that pauses hold still, where a storm goes on."""
 
     def channel_bytes(self, channels: int) -> Floats:
         """Bytes over each channel."""
         moved = self.rates * self.until * BYTES_A_GBPS_SECOND
         total: Floats = np.bincount(self.items, np.repeat(moved, np.diff(self.start)), channels).astype(np.float64)
         return total
+
+
+@dataclass(frozen=True)
+class Storms:
+    """Channels that a host's pauses hold still, and whether that spreads to those behind them.
+
+    A lossless queue is first in, first out: a flow that stands still at its head stops every channel it takes before,
+    and all flows there with it. ``drained``: a PFC watchdog drops what is held up, so that nothing spreads.
+    """
+
+    held: Ints
+    drained: bool
+
+    def blocked(self, start: Small, items: Small, channels: int) -> Mask:
+        """Every channel that stands still, given the flows that run."""
+        found: Mask = np.zeros(channels, dtype=np.bool_)
+        found[self.held] = True
+        if not self.drained:
+            spread(start, items, found)
+        return found
+
+
+@njit(cache=True, nogil=True)
+def spread(start: Small, items: Small, blocked: Mask) -> None:
+    """Mark every channel that a flow takes before one that is marked, until no more are found."""
+    found = True
+    while found:
+        found = False
+        for i in range(len(start) - 1):
+            held = False
+            for at in range(start[i + 1] - 1, start[i] - 1, -1):
+                if held and not blocked[items[at]]:
+                    blocked[items[at]] = found = True
+                held = held or blocked[items[at]]
 
 
 @dataclass
@@ -75,25 +112,41 @@ class Clock:
         return max((end for track in self.ended for end in track[-1:]), default=0.0)
 
 
-def spans(tracks: Sequence[Sequence[Work]], gbps: Floats, clock: Clock, batch: float = BATCH) -> Iterator[Span]:
-    """The stretches of a run, in order; ``clock`` is filled as it goes. ``gbps``: of each channel."""
+def spans(
+    tracks: Sequence[Sequence[Work]], gbps: Floats, clock: Clock, batch: float = BATCH, storms: Storms | None = None
+) -> Iterator[Span]:
+    """The stretches of a run, in order; ``clock`` is filled as it goes. ``gbps``: of each channel.
+
+    Flows of infinite size run as long as others do, or one second where there are no others. Where nothing can move
+    any more the last stretch is infinite and its rates are 0.
+    """
     clock.began = [[] for _ in tracks]
     clock.ended = [[] for _ in tracks]
     now, running = 0.0, _Running(tracks, clock)
     running.begin(range(len(tracks)), now)
     while len(running.left):
-        rates = fair_rates(running.start, running.items, gbps, running.limit)
+        blocked = storms.blocked(running.start, running.items, len(gbps)) if storms else None
+        speeds = gbps if blocked is None else np.where(blocked, 0.0, gbps)
+        rates = fair_rates(running.start, running.items, speeds, running.limit)
         clock.solves += 1
         until = np.full(len(rates), np.inf)
         np.divide(running.left / BYTES_A_GBPS_SECOND, rates, out=until, where=rates > 0)
-        seconds = running.batch_end(until, batch)
+        endless = ~np.isfinite(running.left)
+        if endless.all():
+            if now == 0:
+                whole = np.ones(len(rates))
+                yield Span(0.0, 1.0, running.rows, rates, whole, running.start, running.items, blocked)
+            return
+        seconds = running.batch_end(np.where(endless, 0.0, until), endless, batch)
         if not np.isfinite(seconds):
-            clock.stuck = int((~np.isfinite(until)).sum())
+            clock.stuck = int((~np.isfinite(until) & ~endless).sum())
             running.give_up()
+            still = np.zeros(len(rates))
+            yield Span(now, np.inf, running.rows, still, still, running.start, running.items, blocked)
             return
         moved = np.minimum(until, seconds)
         if seconds > 0:
-            yield Span(now, seconds, running.rows, rates, moved, running.start, running.items)
+            yield Span(now, seconds, running.rows, rates, moved, running.start, running.items, blocked)
         now += seconds
         running.advance(until, rates, seconds, now)
 
@@ -134,9 +187,9 @@ class _Running:
         self.items = np.concatenate([self.items, work.hops[used]]).astype(np.int32)
         self.begun[track] = len(work)
 
-    def batch_end(self, until: Floats, batch: float) -> float:
-        """Seconds until a part of the flows has ended, but no longer than until a track's stage has."""
-        tracks = self.rows[:, 0]
+    def batch_end(self, until: Floats, endless: Mask, batch: float) -> float:
+        """Seconds until a part of the flows that end has ended, but no longer than until a track's stage has."""
+        tracks, until = self.rows[~endless, 0], until[~endless]
         last = np.zeros(len(self.tracks))
         np.maximum.at(last, tracks, until)
         stage_end = float(last[np.unique(tracks)].min())
@@ -150,7 +203,7 @@ class _Running:
         """Take off what has moved, drop what has ended, begin what follows."""
         going = until > seconds * (1 + 1e-12)
         before = np.unique(self.rows[:, 0])
-        self.left = (self.left - rates * seconds * BYTES_A_GBPS_SECOND)[going].clip(min=0.0)
+        self.left = np.maximum(self.left - rates * seconds * BYTES_A_GBPS_SECOND, 0.0)[going]
         lengths = np.diff(self.start)
         self.items = self.items[np.repeat(going, lengths)]
         self.start = np.concatenate([[0], np.cumsum(lengths[going])]).astype(np.int32)

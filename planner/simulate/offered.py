@@ -38,8 +38,10 @@ class OfferedResult:
         return float(self.rates.sum() / max(self.asked.sum(), 1e-12))
 
 
-def run_flows(now: Routing, many: Flows, router: Router = paths, seconds: float = 1.0) -> tuple[OfferedResult, Span]:
-    """Max–min fair rates of flows without end, and the stretch of ``seconds`` in which they run."""
+def run_flows(
+    now: Routing, many: Flows, router: Router = paths, seconds: float = 1.0
+) -> tuple[OfferedResult, Span, Work]:
+    """Max–min fair rates of flows without end, the stretch of ``seconds`` in which they run, and their channels."""
     work = Work(router(now, many), np.full(len(many), np.inf), many.gbps)
     used = work.hops >= 0
     start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int32)
@@ -49,7 +51,7 @@ def run_flows(now: Routing, many: Flows, router: Router = paths, seconds: float 
     rows = np.stack([zero, zero, np.arange(len(many))], axis=1)
     span = Span(0.0, seconds, rows, rates, np.full(len(many), seconds), start, items)
     result = OfferedResult(rates, many.gbps, link_loads(now, work), int((~used[:, 0]).sum()))
-    return result, span
+    return result, span, work
 
 
 def moved_bytes(result: OfferedResult, seconds: float) -> float:

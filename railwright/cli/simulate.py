@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fabric.plan import Plan
+    from planner.routing import Method
 
 EXAMPLE = """\
 railwright simulate out/hpn --job job.yaml --routes colored --explain
@@ -56,7 +57,7 @@ def simulate(
     flows: Path | None,
     dead: Path | None,
     faults: Path | None,
-    method: str,
+    method: Method,
     network: str | None,
     queue_pairs: int | None,
     output: Path | None,

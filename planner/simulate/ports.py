@@ -1,0 +1,76 @@
+"""The ports that report: both ends of every link of a network, in the order of devices and ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from planner.simulate.faults import Fault
+from planner.simulate.wires import Wires
+
+if TYPE_CHECKING:
+    from planner.simulate.wires import Floats, Ints, Mask
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Columns, a port a row. ``tx``: the channel it sends into; it receives from ``tx ^ 1``."""
+
+    wires: Wires
+    device: Ints
+    port: Ints
+    tx: Ints
+    gbps: Floats
+    names: pl.DataFrame
+    """``device, port``: names."""
+    lanes: Ints
+
+    def __len__(self) -> int:
+        return len(self.device)
+
+    @property
+    def rx(self) -> Ints:
+        """The channel it receives from."""
+        return self.tx ^ 1
+
+    @cached_property
+    def switch(self) -> Mask:
+        """Whether it is a switch's."""
+        found: Mask = self.wires.level[self.device] > 0
+        return found
+
+    @cached_property
+    def peer(self) -> Ints:
+        """Row of the port at the other end."""
+        row = np.empty(2 * self.wires.links, dtype=np.int64)
+        row[self.tx] = np.arange(len(self))
+        return row[self.rx]
+
+    def at(self, device: str | None, port: str | None = None) -> Ints:
+        """Rows of a device by name, or the one of its port."""
+        wanted = self.names["device"] == device
+        if port is not None:
+            wanted &= self.names["port"] == port
+        return np.flatnonzero(wanted.to_numpy())
+
+    def of(self, fault: Fault) -> Ints:
+        """Rows of a fault's device and port."""
+        return self.at(fault.device, fault.port)
+
+
+def ports(wires: Wires) -> Ports:
+    """Every port of the network that has a link to another of ours."""
+    fabric = wires.plan.fabric
+    channel = np.flatnonzero(wires.tail >= 0)
+    ends = np.stack([fabric.links[f"{side}_port"].fill_null(0).to_numpy() for side in "ab"], axis=1).ravel()[channel]
+    order = np.lexsort((ends, wires.tail[channel]))
+    channel, ends = channel[order], ends[order].astype(np.int64)
+    device = wires.tail[channel].astype(np.int64)
+    names = pl.DataFrame({"device": fabric.device_names().gather(device), "port": fabric.ports["name"].gather(ends)})
+    speed = fabric.links["speed_gbps"].to_numpy()[channel // 2].astype(np.float64)
+    lanes = fabric.ports["lanes"].to_numpy()[ends].astype(np.int64)
+    return Ports(wires, device, ends, channel.astype(np.int64), speed, names, lanes)
