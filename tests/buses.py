@@ -63,12 +63,15 @@ def nats_server(program: str, folder: Path, *options: str) -> Iterator[NatsServe
 
 
 def made_batch(shard: str = "compute-s0", rows: int = 3, start: int = 0, device: str = "leaf-1") -> Batch:
-    """A batch of counters that differ in time, and one outcome."""
-    times = range(start, start + rows)
+    """A batch of counters, a millisecond apart, and one outcome."""
+    numbers = range(start, start + rows)
+    times = [n * 10**6 for n in numbers]
     counters = pl.DataFrame(
         {"time_ns": times, "received_ns": times, "device": [device] * rows, "port": ["Ethernet0"] * rows}
-        | {"rx_bytes": [n * 1000 for n in times], "tx_bytes": [n * 2000 for n in times]},
+        | {"rx_bytes": [n * 1000 for n in numbers], "tx_bytes": [n * 2000 for n in numbers]},
         schema=schema(["rx_bytes", "tx_bytes"]),
     )
-    outcome = pl.DataFrame([(start, start, "snmp", device, "ok", "", 0.1, rows)], schema=OUTCOME_SCHEMA, orient="row")
+    outcome = pl.DataFrame(
+        [(start * 10**6, start * 10**6, "snmp", device, "ok", "", 0.1, rows)], schema=OUTCOME_SCHEMA, orient="row"
+    )
     return Batch(new_id(), shard, counters, outcomes=outcome)
