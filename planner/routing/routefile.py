@@ -104,7 +104,7 @@ def _rows(
     entries: list[Any], plan: Plan, flows: pl.DataFrame, name: str, where: str
 ) -> tuple[list[tuple[Any, ...]], list[Problem]]:
     """Rows of paths; an entry that does not fit the plan is a problem."""
-    reader = _Reader(plan, flows, name)
+    reader = Reader(plan, flows, name)
     rows: list[tuple[Any, ...]] = []
     problems = []
     for number, entry in enumerate(entries):
@@ -118,8 +118,8 @@ def _rows(
     return rows, problems
 
 
-class _Reader:
-    """Names to ids."""
+class Reader:
+    """Entries of a document to rows of paths, names to ids."""
 
     def __init__(self, plan: Plan, flows: pl.DataFrame, name: str) -> None:
         fabric = plan.fabric
@@ -131,7 +131,8 @@ class _Reader:
             "id", "a_device", "b_device", "a_port", "b_port", "plane"
         )
         self.by_port = {row[3]: row for row in links.iter_rows()} | {row[4]: row for row in links.iter_rows()}
-        self.ends = {row[0]: row[1:] for row in flows.select("flow", "src_host", "src_rail", "gbps").iter_rows()}
+        rows = flows.select("flow", "src_host", "src_rail", pl.col("gbps") / pl.col("queue_pairs"))
+        self.ends = {row[0]: row[1:] for row in rows.iter_rows()}
         net = network(plan, name)
         attached = net.attached.with_columns(leaf=pl.Series(net.leaf).gather(net.attached["leaf"]))
         self.host_links: dict[tuple[int, int, int], int] = {}
@@ -157,7 +158,7 @@ class _Reader:
         if first is None:
             return "does not begin at a leaf of the flow's host"
         plane = self.by_port[self.ports[self.devices[hops[-1][0]], hops[-1][1]]][5]
-        return [(entry["flow"], pair, gbps / len(pairs), plane or 0, first, *links) for pair in pairs]
+        return [(entry["flow"], pair, gbps, plane or 0, first, *links) for pair in pairs]
 
     def _links(self, hops: list[Any]) -> list[int | None] | str:
         """Links of ``UP[1:]`` and ``DOWN``; they must hang together."""

@@ -38,6 +38,10 @@ _BOUNDS = {
     help="How paths are chosen; ecmp: by the switches' hashes.",
 )  # fmt: skip
 @click.option("--network", metavar="NAME", help="The network of the flows' rails (default: the plan's first).")
+@click.option(
+    "--split", metavar="N", type=click.IntRange(1, 64),
+    help="Split flows into at most N queue pairs of one size.",
+)  # fmt: skip
 @click.option("--before", metavar="FILE", type=_FILE, help="routes.json in force: keep its paths where they live.")
 @click.option(
     "--most-moved", metavar="N", type=click.IntRange(0), default=8, show_default=True,
@@ -46,8 +50,8 @@ _BOUNDS = {
 @click.option("--explain", is_flag=True, help="Say why the load is what it is.")
 @json_option
 def route(
-    plan: Path, flows_file: Path, dead_file: Path | None, method: str, network: str | None, before: Path | None,
-    most_moved: int, explain: bool, as_json: bool,
+    plan: Path, flows_file: Path, dead_file: Path | None, method: str, network: str | None, split: int | None,
+    before: Path | None, most_moved: int, explain: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Choose a path for every flow so that no link gets more than it must.
 
@@ -60,10 +64,13 @@ def route(
     from planner.routing.network import network as net_of
     from planner.routing.realise import source_ports
     from planner.routing.routefile import read_routes, to_json
+    from planner.routing.split import split as split_flows
 
     made = open_plan(plan)
     name = net_of(made, network).name
     flows = read_flows(flows_file, made, name)
+    if split:
+        flows = split_flows(flows, split)
     dead = read_dead(dead_file, made) if dead_file else None
     if before:
         found = routing.update(made, read_routes(before, made, flows), flows, dead, most_moved)
