@@ -20,8 +20,9 @@ import polars as pl
 from conftest import need
 
 TOKEN = "token-of-the-tests"
-NOW_NS = time.time_ns() // 10**9 * 10**9 - 600 * 10**9
-"""Ten minutes ago, in whole seconds: servers drop what is too old for their retention."""
+_NOW = os.environ.setdefault("STORE_TESTS_NOW", str(int(time.time()) - 600))
+NOW_NS = int(_NOW) * 10**9
+"""Ten minutes ago, the same in processes that the tests start: servers drop what is too old for their retention."""
 
 
 def free_port() -> int:
@@ -99,6 +100,9 @@ def influx(folder: Path) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.kill()
+
+
+SERVERS = {"influx": influx, "victoria": victoria}
 
 
 def numbered(first: int, count: int, ports: int = 4) -> pl.DataFrame:
