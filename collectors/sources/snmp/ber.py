@@ -19,6 +19,8 @@ def length(size: int) -> bytes:
 
 def tlv(tag: int, content: bytes) -> bytes:
     """Tag, length, content."""
+    if len(content) < 0x80:
+        return bytes((tag, len(content))) + content
     return bytes((tag,)) + length(len(content)) + content
 
 
@@ -65,4 +67,7 @@ def decode_oid(content: bytes) -> tuple[int, ...]:
 
 def varbind(oid: bytes) -> bytes:
     """What a request says of one object: its id (content octets) and no value."""
+    size = len(oid)
+    if size < 0x7C:
+        return bytes((SEQUENCE, size + 4, OID, size)) + oid + b"\x05\x00"
     return tlv(SEQUENCE, tlv(OID, oid) + b"\x05\x00")

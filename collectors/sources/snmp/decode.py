@@ -24,6 +24,10 @@ KEYS = 4
 """Sub-identifiers of an index that are kept."""
 RECORD = 10
 """Words of a record: column, KEYS words of index, tag, high and low word of the value, offset and length of a text."""
+CURSOR = 124
+"""Octets of a cursor and its length: a longer object id is no row of a table of ports."""
+ASKED, ENDED, FROM, TO = range(4)
+"""Words of a repeater."""
 HEAD = 24
 """Words of a head; their names follow."""
 (VERSION, NAME, NAME_END, ID, MOST, FLAGS, MODEL, ENGINE, ENGINE_END, BOOTS, TIME, USER, USER_END, AUTH, AUTH_END,
@@ -332,59 +336,96 @@ def _keep(buf: Octets, found: Words, value: np.uint64, records: NDArray[np.uint3
 
 
 @njit(cache=True, nogil=True)
-def _step(buf: Octets, found: Words, asked: Octets, ask: Words, row: int, prefixes: Octets) -> int:
+def _step(buf: Octets, found: Words, ask: Words, row: int, cursors: Octets, prefixes: Octets) -> int:
     """Where the index of the varbind begins; 0: the column has ended, -1: malformed, -2: looping."""
     start, stop = found[1], found[2]
-    if ask[row, 4] or 0x80 <= found[3] <= 0x82:
-        ask[row, 4] = 1
+    if ask[row, ENDED] or 0x80 <= found[3] <= 0x82:
+        ask[row, ENDED] = 1
         return 0 if _oid(buf, start, stop) else -1
-    base = buf if ask[row, 3] else asked
-    low, high = ask[row, 1], ask[row, 2]
+    if stop - start >= CURSOR:
+        return -1
+    base, low, high = buf, ask[row, FROM], ask[row, TO]
+    if high == 0:
+        base, low = cursors, row * CURSOR + 1
+        high = low + np.int64(cursors[low - 1])
     same = _shared(buf, start, stop, base, low, high)
-    size: Any = np.int64(prefixes[ask[row, 0], 0])
-    if _whole(buf, start + same, stop) < 0 or (stop - start > MOST_SUBIDENTIFIERS and not _oid(buf, start, stop)):
+    if stop == start or _whole(buf, start + same, stop) < 0:
         return -1
     if not _after(buf, start + same, stop, base, low + same, high):
         return -2
+    size: Any = np.int64(prefixes[ask[row, ASKED], 0])
     if same < size:
-        ask[row, 4] = 1
-        return 0 if stop > start else -1
-    ask[row, 1], ask[row, 2], ask[row, 3] = start, stop, 1
+        ask[row, ENDED] = 1
+        return 0
+    ask[row, FROM], ask[row, TO] = start, stop
     return start + size  # type: ignore[no-any-return]  # as above
 
 
 @njit(cache=True, nogil=True)
 def absorb(
-    buf: Octets, head: Words, asked: Octets, ask: Words, prefixes: Octets,
+    buf: Octets, at: int, end: int, ask: Words, cursors: Octets, prefixes: Octets,
     records: NDArray[np.uint32], heap: Octets, state: Words, found: Words,
 ) -> int:  # fmt: skip
-    """Take the varbinds of an answer to GETBULK: OK, MALFORMED (state as before) or LOOPING (kept up to there).
+    """Take the varbinds from ``at`` to ``end`` of an answer to GETBULK: OK, MALFORMED or LOOPING (kept up to there).
 
-    ``ask``: a row a repeater: column, then its cursor (an object id in ``asked``: from, to), which begins with the
-    column's id and which the answer must go beyond; on return the cursor is in ``buf`` unless ``ask[j, 3]`` is 0
-    (nothing new); ``ask[j, 4]`` is 1 at the column's end. ``prefixes``: a row a column: length and octets of its id.
-    ``state``: records and octets of heap in use, then the most varbinds that were asked for, then how many came.
+    ``ask``: a row a repeater: its column, whether that has ended, and two words for use here. ``cursors``: CURSOR
+    octets a repeater, length and octets of the object id that the answer must go beyond; it begins with the column's.
+    ``prefixes``: a row a column: length and octets of its id. ``state``: records and octets of heap in use, then the
+    most varbinds that were asked for, then how many came. After MALFORMED all is as before, ``ended`` aside.
     """
     records_before, heap_before = state[0], state[1]
     repeaters = ask.shape[0]
-    at, end, count, row = head[BINDS], head[DATA_END], 0, 0
+    ask[:, TO] = 0
+    count, row = 0, 0
     while at < end:
         value = _varbind(buf, at, end, found)
         at = found[0]
-        index = _step(buf, found, asked, ask, row, prefixes) if at >= 0 and count < state[2] else -1
+        index = _step(buf, found, ask, row, cursors, prefixes) if at >= 0 and count < state[2] else -1
         if index == -2:
             return LOOPING
         if index == -1:
             state[0], state[1] = records_before, heap_before
             return MALFORMED
         if index > 0:
-            records[state[0], 0] = ask[row, 0]
+            records[state[0], 0] = ask[row, ASKED]
             _index(buf, index, found[2], records, state[0])
             _keep(buf, found, value, records, heap, state)
         count += 1
         row = row + 1 if row + 1 < repeaters else 0
     state[3] = count
+    for row in range(repeaters):
+        size = ask[row, TO] - ask[row, FROM]
+        if ask[row, TO] > 0:
+            cursors[row * CURSOR] = size
+            for i in range(size):
+                cursors[row * CURSOR + 1 + i] = buf[ask[row, FROM] + i]
     return OK
+
+
+@njit(cache=True, nogil=True)
+def binds(ask: Words, cursors: Octets, out: Octets) -> tuple[int, int]:
+    """Close ranks over columns that have ended, and write what a request says of the rest to ``out``.
+
+    Returns how many there are, and how many octets they take.
+    """
+    width, at = 0, 0
+    for row in range(ask.shape[0]):
+        if ask[row, ENDED]:
+            continue
+        size: Any = np.int64(cursors[row * CURSOR])
+        if width < row:
+            ask[width, :] = ask[row, :]
+            for i in range(size + 1):
+                cursors[width * CURSOR + i] = cursors[row * CURSOR + i]
+        out[at], out[at + 1], out[at + 2], out[at + 3] = 0x30, size + 4, 0x06, size
+        at += 4
+        for i in range(size):
+            out[at + i] = cursors[row * CURSOR + 1 + i]
+        at += size
+        out[at], out[at + 1] = 0x05, 0
+        at += 2
+        width += 1
+    return width, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,13 +450,13 @@ def decode(datagram: bytes) -> Message | None:
     head = np.zeros(HEAD, np.int64)
     if message(buf, 0, len(buf), head) != OK or not head[TYPE]:
         return None
-    return opened(buf, head)
+    return opened(buf, head.tolist())
 
 
-def opened(buf: Octets, head: Words) -> Message | None:
+def opened(buf: Octets, head: list[int]) -> Message | None:
     """The message that ``head`` says is in ``buf``; None where a varbind is malformed."""
     found = np.zeros(6, np.int64)
-    at, end = int(head[BINDS]), int(head[DATA_END])
+    at, end = head[BINDS], head[DATA_END]
     varbinds = []
     while at < end:
         value = int(_varbind(buf, at, end, found))
@@ -423,7 +464,7 @@ def opened(buf: Octets, head: Words) -> Message | None:
         if at < 0 or not _oid(buf, low, high):
             return None
         varbinds.append((decode_oid(buf[low:high].tobytes()), tag, _python(tag, value, buf[start:stop].tobytes())))
-    version, kind, request, error, index = (int(head[field]) for field in (VERSION, TYPE, REQUEST, ERROR, INDEX))
+    version, kind, request, error, index = (head[field] for field in (VERSION, TYPE, REQUEST, ERROR, INDEX))
     name = buf[head[NAME] : head[NAME_END]].tobytes()
     return Message(version, name, kind, request, error, index, tuple(varbinds))
 

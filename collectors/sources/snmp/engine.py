@@ -20,7 +20,7 @@ import numpy as np
 
 from collectors.sources import Outcome
 from collectors.sources.snmp import ber, decode
-from collectors.sources.snmp.decode import Octets, Words
+from collectors.sources.snmp.decode import Octets
 from collectors.sources.snmp.icmp import queued_errors, report_errors
 from collectors.sources.snmp.security import Security, Usm, Verdict
 
@@ -29,6 +29,9 @@ TICK = 0.02
 BURST = 64
 """Datagrams that are read before other work gets its turn."""
 _BUFFER = 1 << 23
+_FIELDS = struct.Struct(">BBIBBBBBB")
+_SHORTEST = 1 << 23
+"""A whole number from here up to 31 bits takes four octets."""
 _ANSWER = 4096
 """Octets of the socket's buffer that an answer of 1,500 octets takes, kernel's bookkeeping included."""
 _REMEMBERED = 4096
@@ -41,8 +44,8 @@ _REPORTS = {
 """usmStats of RFC 3414 by their last sub-identifier."""
 _USM_STATS = (1, 3, 6, 1, 6, 3, 15, 1, 1)
 
-Answer = Callable[[Octets, Words], bool]
-"""Takes an answer; False: it is malformed inside, ask again."""
+Answer = Callable[[Octets, list[int]], bool]
+"""Takes an answer and its head (``decode.message``); False: it is malformed inside, ask again."""
 Failure = Callable[[Outcome, str], None]
 
 
@@ -68,20 +71,27 @@ class Request:
 
     agent: Agent
     tag: int
-    fields: tuple[int, int]
-    """non-repeaters and max-repetitions, or two zeros."""
-    binds: bytes
     answer: Answer
     failure: Failure
     patience: float
     """Seconds to wait for an answer before asking again."""
-    tries: int
+    binds: bytes = b""
+    repetitions: int = 0
+    tries: int = 1
     """How often it may still be sent."""
     discovery: bool = False
     number: int = 0
     message: bytes = b""
     due: float = 0.0
     resynced: bool = False
+
+    def pdu(self) -> bytes:
+        """Its PDU: number, no error or non-repeaters, repetitions, varbinds."""
+        if self.repetitions < 0x80 and self.number >= _SHORTEST:
+            body = _FIELDS.pack(2, 4, self.number, 2, 1, 0, 2, 1, self.repetitions)
+        else:
+            body = ber.integer(self.number) + ber.integer(0) + ber.integer(self.repetitions)
+        return ber.tlv(self.tag, body + ber.tlv(ber.SEQUENCE, self.binds))
 
 
 class Engine:
@@ -142,9 +152,7 @@ class Engine:
             request.failure(Outcome.FAILED, "closed")
 
     def _seal(self, request: Request) -> None:
-        first, second = request.fields
-        body = ber.integer(request.number) + ber.integer(first) + ber.integer(second)
-        pdu = ber.tlv(request.tag, body + ber.tlv(ber.SEQUENCE, request.binds))
+        pdu = request.pdu()
         security = request.agent.security
         if request.discovery and isinstance(security, Usm):
             request.message = security.discovery(request.number, pdu)
@@ -192,32 +200,33 @@ class Engine:
             self._take(size, address[:2])
 
     def _take(self, size: int, address: tuple[str, int]) -> None:
-        head = self._head
-        if decode.message(self._buffer, 0, size, head) != decode.OK:
+        if decode.message(self._buffer, 0, size, self._head) != decode.OK:
             self._malformed(address)
             return
-        number = int(head[decode.ID] if head[decode.VERSION] == 3 else head[decode.REQUEST])
+        head: list[int] = self._head.tolist()
+        number = head[decode.ID] if head[decode.VERSION] == 3 else head[decode.REQUEST]
         request = self._pending.get(number)
         if request is None:
             self.counts[self._recent.get(number, "unknown")] += 1
-            return
-        if address != request.agent.address:
+        elif address != request.agent.address:
             self.counts["unknown"] += 1
-            return
-        if head[decode.TYPE] == ber.REPORT and not head[decode.FLAGS] & 1:
+        elif head[decode.TYPE] == ber.REPORT and not head[decode.FLAGS] & 1:
             self._report(request, head)
-            return
-        verdict = request.agent.security.open(self._buffer, 0, size, head)
+        else:
+            self._judge(request, size, head)
+
+    def _judge(self, request: Request, size: int, head: list[int]) -> None:
+        verdict = request.agent.security.open(self._buffer, size, head, self._head)
         if verdict is not Verdict.FINE:
             self._distrust(request.agent, verdict)
         elif head[decode.TYPE] == ber.REPORT:
             self._report(request, head)
-        elif head[decode.TYPE] != ber.RESPONSE or head[decode.REQUEST] != number:
-            self._malformed(address)
+        elif head[decode.TYPE] != ber.RESPONSE or head[decode.REQUEST] != request.number:
+            self._malformed(request.agent.address)
         else:
             self._answered(request, head)
 
-    def _answered(self, request: Request, head: Words) -> None:
+    def _answered(self, request: Request, head: list[int]) -> None:
         self.counts["answers"] += 1
         self._done(request, "duplicates")
         if not request.answer(self._buffer, head):
@@ -235,7 +244,7 @@ class Engine:
         else:
             agent.refused = verdict.value
 
-    def _report(self, request: Request, head: Words) -> None:
+    def _report(self, request: Request, head: list[int]) -> None:
         """A report of the agent's USM: who it is, what its time is, or why it says no."""
         said = decode.opened(self._buffer, head)
         security = request.agent.security
@@ -245,7 +254,7 @@ class Engine:
         elif request.discovery and oid[9] == 4:
             engine = self._buffer[head[decode.ENGINE] : head[decode.ENGINE_END]].tobytes()
             if 5 <= len(engine) <= 32:
-                security.found(engine, int(head[decode.BOOTS]), int(head[decode.TIME]))
+                security.found(engine, head[decode.BOOTS], head[decode.TIME])
                 self._answered(request, head)
             else:
                 self._malformed(request.agent.address)
@@ -324,7 +333,7 @@ def _open_socket(family: int) -> socket.socket:
 
 
 def _numbers() -> Iterator[int]:
-    """Numbers of 31 bits that nobody can guess: an answer that bears one has seen the request."""
+    """Numbers of four octets, 30 bits of them beyond guessing: an answer that bears one has seen the request."""
     while True:
         for number in struct.unpack("256I", os.urandom(1024)):
-            yield number & 0x7FFFFFFF
+            yield number & 0x7F7FFFFF | _SHORTEST

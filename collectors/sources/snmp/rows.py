@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]  # it brings no types
 from numpy.typing import NDArray
 
 from collectors.sources.snmp.decode import Words
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.ports import Ports
-from collectors.sources.snmp.scatter import MOST_INDEX, columns_of, fill, place, starts_of
-from collectors.sources.snmp.tables import Tables, tables
+from collectors.sources.snmp.scatter import MOST_INDEX, NOTHING, columns_of, fill, place, starts_of
+from collectors.sources.snmp.tables import TEXT, Tables, tables
 from fabric.counters import Counter, counters
-from fabric.samples import KEYS
 
-INTEGER = 0x02
+Named = tuple[str, pa.Array]
 MAC = 4
 """LldpChassisIdSubtype macAddress; of a port it is 3 (LldpPortIdSubtype)."""
 
@@ -44,90 +45,51 @@ def frame(
 ) -> pl.DataFrame:  # fmt: skip
     """The table of samples; ``uptime``: sysUpTime in hundredths of a second."""
     size = len(ports.ports)
-    columns = {
-        column.name: column for column in (*_numbers(harvest, found, cells, size), *_texts(harvest, found, cells, size))
+    height = size + 1
+    present = np.zeros(height, np.bool_)
+    present[size] = uptime is not None
+    table = {
+        "time_ns": pa.array(np.full(height, time_ns)),
+        "received_ns": pa.array(np.full(height, received_ns)),
+        "device": pa.array([device] * height, pa.string()),
+        "port": pa.array([*ports.ports, None], pa.string()),
     }
-    keys = {
-        "time_ns": pl.repeat(time_ns, size, dtype=pl.Int64, eager=True),
-        "received_ns": pl.repeat(received_ns, size, dtype=pl.Int64, eager=True),
-        "device": pl.repeat(device, size, dtype=pl.String, eager=True),
-        "port": pl.Series("port", ports.ports, pl.String),
-    }
-    rows = pl.DataFrame(keys | columns)
-    if columns:
-        present = _present(cells, size)
-        rows = rows if present.all() else rows.filter(pl.Series(present))
-    else:
-        rows = rows.clear()
-    return rows if uptime is None else pl.concat([rows, _device(device, uptime, time_ns, received_ns)], how="diagonal")
+    table.update(_numbers(harvest, found, cells, present))
+    table.update(_texts(harvest, found, cells, height))
+    if uptime is not None:
+        table["uptime_seconds"] = pa.array([*[None] * size, uptime * 0.01], pa.float64())
+    rows = pl.DataFrame(pa.table(table))
+    return rows if present.all() else rows.filter(pl.Series(present))
 
 
-def _device(device: str, uptime: int, time_ns: int, received_ns: int) -> pl.DataFrame:
-    values = [time_ns, received_ns, device, None, uptime * 0.01]
-    names = [*KEYS, "uptime_seconds"]
-    return pl.DataFrame(
-        {name: [value] for name, value in zip(names, values, strict=True)}, KEYS | {"uptime_seconds": pl.Float64}
-    )
+def _numbers(harvest: Harvest, found: Tables, cells: Words, present: NDArray[np.bool_]) -> Iterator[Named]:
+    """A column a counter and priority that has any value; marks the rows that have."""
+    used = np.empty((len(found.counters), MOST_INDEX + 1), np.int64)
+    columns = np.empty((used.size, 2), np.int64)
+    count = columns_of(cells, found.slots, used, columns, present)
+    counts = np.zeros((count, len(present)), np.uint64)
+    reals = np.zeros((count, len(present)), np.float64)
+    ranks = np.full((count, len(present)), NOTHING)
+    fill(harvest.records[: harvest.count], cells, found.slots, found.factors, used, counts, reals, ranks)
+    absent = ranks == NOTHING
+    empty = absent.all(axis=1).tolist()
+    for at, (kind, number) in enumerate(columns[:count].tolist()):
+        counter = found.counters[kind]
+        if not empty[at]:
+            name = counter.column(number if counter.indexed else None)
+            yield name, pa.array(_values(counter, counts[at], reals[at]), mask=absent[at])
 
 
-def _present(cells: Words, size: int) -> NDArray[np.bool_]:
-    """Which ports have any record."""
-    found = np.zeros(size, np.bool_)
-    found[cells[cells[:, 0] >= 0, 0]] = True
-    return found
-
-
-def _numbers(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator[pl.Series]:
-    used = np.empty((len(found.slots), MOST_INDEX + 1), np.int64)
-    count = columns_of(cells, used)
-    values = np.zeros((count, size), np.uint64)
-    tags = np.zeros((count, size), np.uint8)
-    fill(harvest.records[: harvest.count], cells, used, values, tags)
-    chosen: dict[str, tuple[Counter, NDArray[np.generic], NDArray[np.bool_]]] = {}
-    for slot, number in np.argwhere(used >= 0).tolist():
-        counter, factor = found.slots[slot]
-        if counter.kind == "text":
-            continue
-        at = used[slot, number]
-        column, present = _typed(counter, factor, values[at], tags[at])
-        name = counter.column(number if counter.indexed else None)
-        if name in chosen:  # a MIB that comes first has it for some ports
-            _, first, had = chosen[name]
-            column, present = np.where(had, first, column), had | present
-        chosen[name] = counter, column, present
-    for name, (counter, column, present) in chosen.items():
-        if present.any():
-            yield _series(name, counter, column, present)
-
-
-def _typed(
-    counter: Counter, factor: float, values: NDArray[np.uint64], tags: NDArray[np.uint8]
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Values in the counter's unit, and which of them are any: no count is below zero, no state above 255."""
-    present = tags != 0
-    if counter.kind == "gauge":
-        signed = values.view(np.int64).astype(np.float64)
-        return np.where(tags == INTEGER, signed, values.astype(np.float64)) * factor, present
-    present &= (tags != INTEGER) | (values < np.uint64(1 << 63))
+def _values(counter: Counter, counts: NDArray[np.uint64], reals: NDArray[np.float64]) -> NDArray[Any]:
     if counter.kind == "state":
-        return values, present & (values < np.uint64(256))
-    if counter.unit == "s":
-        return values.astype(np.float64) * factor, present
-    return (values if factor == 1 else values * np.uint64(factor)), present
+        return counts.astype(np.uint8)
+    return counts if counter.kind == "counter" and counter.unit != "s" else reals
 
 
-def _series(name: str, counter: Counter, values: NDArray[np.generic], present: NDArray[np.bool_]) -> pl.Series:
-    if counter.kind == "state":
-        values = np.where(present, values, 0).astype(np.uint8)
-    series = pl.Series(name, values, counter.dtype)
-    return series if present.all() else series.set(pl.Series(~present), None)
-
-
-def _texts(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator[pl.Series]:
+def _texts(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator[Named]:
     """Texts; of several neighbours of a port all columns are of the one that was seen last."""
-    textual = [slot for slot, (counter, _) in enumerate(found.slots) if counter.kind == "text"]
     records = harvest.records[: harvest.count]
-    rows = np.flatnonzero((cells[:, 0] >= 0) & np.isin(cells[:, 1], textual))
+    rows = np.flatnonzero((cells[:, 0] >= 0) & (found.slots[cells[:, 1], 1] == TEXT))
     if not len(rows):
         return
     newest: dict[int, tuple[int, int]] = {}
@@ -138,7 +100,7 @@ def _texts(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator
     kinds = {name: {index: value for index, _, value in harvest.of(column)} for name, column in found.subtypes.items()}
     texts: dict[str, list[str | None]] = {}
     for at in rows.tolist():
-        row, name = int(cells[at, 0]), found.slots[cells[at, 1]][0].name
+        row, name = int(cells[at, 0]), found.counters[found.slots[cells[at, 1], 0]].name
         index = tuple(map(int, records[at, 1:4]))
         if (index[0], index[2]) == newest[row] and records[at, 5] == 0x04:
             start, length = int(records[at, 8]), int(records[at, 9])
@@ -146,7 +108,7 @@ def _texts(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator
             mac = kinds.get(name, {}).get(index) == (MAC if name == "lldp_chassis" else MAC - 1)
             texts.setdefault(name, [None] * size)[row] = _text(content, mac)
     for name in (name for name in counters() if name in texts):
-        yield pl.Series(name, texts[name], pl.String)
+        yield name, pa.array(texts[name], pa.string())
 
 
 def _text(content: bytes, mac: bool) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from collectors.sources.snmp.decode import KEYS, Octets, Words
+from collectors.sources.snmp.decode import KEYS, Words
 from collectors.sources.snmp.tables import (
     COLUMN,
     CONST_A,
@@ -17,13 +17,18 @@ from collectors.sources.snmp.tables import (
     LESS,
     LLDP,
     PORT_AT,
+    REAL,
     SIZE,
     SLOT,
+    STATE,
+    TEXT,
     VALUE_A,
     VALUE_B,
 )
 
 MOST_INDEX = 63
+NOTHING = 1 << 30
+"""The rank of a cell that has no value."""
 Records = NDArray[np.uint32]
 
 
@@ -62,7 +67,7 @@ def place(
     """
     strangers = 0
     for at in range(len(records)):
-        cells[at, 0] = -1
+        cells[at, 0], cells[at, 1], cells[at, 2] = -1, 0, 0
         column = np.int64(records[at, 0] & np.uint32(0xFFFF))
         for n in range(starts[column], starts[column + 1]):
             pattern = patterns[n]
@@ -82,27 +87,56 @@ def place(
 
 
 @njit(cache=True, nogil=True)
-def columns_of(cells: Words, used: Words) -> int:
-    """Number the slots and priorities that occur in ``used``, a row a slot (-1: does not occur); returns how many."""
+def columns_of(cells: Words, slots: Words, used: Words, columns: Words, present: NDArray[np.bool_]) -> int:
+    """Number the counters and priorities that have numbers; returns how many there are.
+
+    ``used``: the number of each counter (row) and priority, -1 without values; ``columns``: the reverse. ``present``:
+    rows that have anything.
+    """
     count = 0
     used[:] = -1
     for at in range(len(cells)):
-        if cells[at, 0] >= 0 and used[cells[at, 1], cells[at, 2]] < 0:
-            used[cells[at, 1], cells[at, 2]] = count
+        if cells[at, 0] < 0:
+            continue
+        present[cells[at, 0]] = True
+        counter, number = slots[cells[at, 1], 0], cells[at, 2]
+        if used[counter, number] < 0 and slots[cells[at, 1], 1] != TEXT:
+            used[counter, number] = count
+            columns[count, 0], columns[count, 1] = counter, number
             count += 1
     return count
 
 
 @njit(cache=True, nogil=True)
-def fill(records: Records, cells: Words, used: Words, values: NDArray[np.uint64], tags: Octets) -> None:
-    """Put the numbers where ``cells`` and ``used`` say; ``tags`` is each cell's type, 0 where there is none."""
+def _taken(tag: int, kind: int, value: np.uint64) -> bool:
+    """Whether a value of that type can be what is counted: no count is below zero, no state above 255."""
+    if not (tag == 0x02 or 0x41 <= tag <= 0x43 or tag == 0x46):
+        return False
+    negative = tag == 0x02 and value >> np.uint64(63) != 0
+    return kind == REAL or not (negative or (kind == STATE and value > 255))
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    records: Records, cells: Words, slots: Words, factors: NDArray[np.float64], used: Words,
+    counts: NDArray[np.uint64], reals: NDArray[np.float64], ranks: Words,
+) -> None:  # fmt: skip
+    """Put numbers where ``cells`` and ``used`` say, into ``counts`` or ``reals`` by kind.
+
+    ``ranks`` is NOTHING where there is none yet; a value of a lower rank replaces one of a higher.
+    """
     for at in range(len(cells)):
-        row = cells[at, 0]
-        tag = records[at, 1 + KEYS]
-        if row >= 0 and (tag == 0x02 or (tag >= 0x41 and tag <= 0x46 and tag != 0x44)):
-            column = used[cells[at, 1], cells[at, 2]]
-            values[column, row] = np.uint64(records[at, 6]) << np.uint64(32) | np.uint64(records[at, 7])
-            tags[column, row] = tag
+        row, slot = cells[at, 0], cells[at, 1]
+        if row < 0 or slots[slot, 1] == TEXT:
+            continue
+        tag: Any = np.int64(records[at, 1 + KEYS])
+        value = np.uint64(records[at, 6]) << np.uint64(32) | np.uint64(records[at, 7])
+        column = used[slots[slot, 0], cells[at, 2]]
+        if slots[slot, 2] < ranks[column, row] and _taken(tag, slots[slot, 1], value):
+            ranks[column, row] = slots[slot, 2]
+            counts[column, row] = value
+            if slots[slot, 1] == REAL:
+                reals[column, row] = (np.float64(np.int64(value)) if tag == 0x02 else np.float64(value)) * factors[slot]
 
 
 def starts_of(patterns: Words, columns: int) -> Words:

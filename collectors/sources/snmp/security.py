@@ -49,10 +49,10 @@ class Open:
         """The message around a PDU."""
         return ber.tlv(ber.SEQUENCE, self._head + pdu)
 
-    def open(self, buf: Octets, _start: int, _end: int, head: Words) -> Verdict:
+    def open(self, buf: Octets, _end: int, fields: list[int], _head: Words) -> Verdict:
         """Judge a message that ``decode.message`` has read."""
-        same = buf[head[decode.NAME] : head[decode.NAME_END]].tobytes() == self._name
-        return Verdict.FINE if head[decode.VERSION] == 1 and same else Verdict.FOREIGN
+        same = buf[fields[decode.NAME] : fields[decode.NAME_END]].tobytes() == self._name
+        return Verdict.FINE if fields[decode.VERSION] == 1 and same else Verdict.FOREIGN
 
 
 @dataclass(slots=True)
@@ -171,9 +171,11 @@ class Usm:
         masks = self._cipher.update(vector + data[: 16 * (blocks - 1)].tobytes())
         np.bitwise_xor(data, np.frombuffer(masks, np.uint8, end - start), out=data)
 
-    def open(self, buf: Octets, start: int, end: int, head: Words) -> Verdict:
-        """Judge, verify and decrypt in place a message that ``decode.message`` has read; ``head`` then has its PDU."""
-        fields: list[int] = head.tolist()
+    def open(self, buf: Octets, end: int, fields: list[int], head: Words) -> Verdict:
+        """Judge, verify and decrypt in place the message at the start of ``buf``; ``head`` then has its PDU.
+
+        ``fields`` are those of ``head``, and are the same again on return.
+        """
         flags = _AUTH | (_PRIV if self._cipher is not None else 0)
         engine = buf[fields[decode.ENGINE] : fields[decode.ENGINE_END]].tobytes()
         user = buf[fields[decode.USER] : fields[decode.USER_END]].tobytes()
@@ -181,19 +183,19 @@ class Usm:
             return Verdict.FOREIGN
         if fields[decode.FLAGS] & 3 != flags and (fields[decode.TYPE] != ber.REPORT or not fields[decode.FLAGS] & 1):
             return Verdict.FOREIGN
-        if not self._signed(buf, start, end, fields):
+        if not self._signed(buf, end, fields):
             return Verdict.FORGED
         if not self.clock.hear(fields[decode.BOOTS], fields[decode.TIME]):
             return Verdict.REPLAYED
         return self._unwrap(buf, fields, head) if fields[decode.FLAGS] & _PRIV else Verdict.FINE
 
-    def _signed(self, buf: Octets, start: int, end: int, fields: list[int]) -> bool:
+    def _signed(self, buf: Octets, end: int, fields: list[int]) -> bool:
         low, high = fields[decode.AUTH], fields[decode.AUTH_END]
         if high - low != self.who.auth.octets:
             return False
-        message = bytearray(buf[start:end])
-        digest = bytes(message[low - start : high - start])
-        message[low - start : high - start] = bytes(high - low)
+        message = bytearray(buf[:end])
+        digest = bytes(message[low:high])
+        message[low:high] = bytes(high - low)
         return hmac.compare_digest(digest, self._sign(message))
 
     def _unwrap(self, buf: Octets, fields: list[int], head: Words) -> Verdict:
@@ -202,7 +204,10 @@ class Usm:
         if len(salt) != 8 or high == low:
             return Verdict.MALFORMED
         self._decrypt(_vector(fields[decode.BOOTS], fields[decode.TIME], salt), buf, low, high)
-        return Verdict.FINE if decode.scoped(buf, low, high, head) == decode.OK else Verdict.MALFORMED
+        if decode.scoped(buf, low, high, head) != decode.OK:
+            return Verdict.MALFORMED
+        fields[:] = head.tolist()
+        return Verdict.FINE
 
 
 def _vector(boots: int, seconds: int, salt: bytes) -> bytes:

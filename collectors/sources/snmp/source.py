@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.snmp import ber, decode, tables
-from collectors.sources.snmp.decode import Message, Octets, Words
+from collectors.sources.snmp.decode import Message, Octets
 from collectors.sources.snmp.engine import Agent, Engine, Request
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.options import Options, options
@@ -201,7 +201,7 @@ class Snmp:
         """One request, one answer. Raises _Ended where none comes."""
         ended: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
 
-        def answer(buf: Octets, head: Words) -> bool:
+        def answer(buf: Octets, head: list[int]) -> bool:
             said = None if discovery else decode.opened(buf, head)
             if said is None and not discovery:
                 return False
@@ -215,7 +215,7 @@ class Snmp:
 
         binds = b"".join(ber.varbind(ber.encode_oid(oid)) for oid in oids)
         tries = 1 + turn.device.options.retries
-        request = Request(turn.device.agent, tag, (0, 0), binds, answer, failure, turn.patience, tries, discovery)
+        request = Request(turn.device.agent, tag, answer, failure, turn.patience, binds, 0, tries, discovery)
         self._engine.ask(request)
         try:
             return await ended

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.sources.snmp.ber import encode_oid, parts
 from collectors.sources.snmp.decode import KEYS, Octets, Words
@@ -35,6 +36,8 @@ SLOW = ("mtu_bytes", "admin_status", "speed_gbps")
 WHERE = 11
 """Words of a pattern; their names follow."""
 (COLUMN, SIZE, PORT_AT, LLDP, INDEX_AT, LESS, CONST_A, VALUE_A, CONST_B, VALUE_B, SLOT) = range(WHERE)
+COUNT, REAL, STATE, TEXT = range(4)
+"""KINDS: a count as it is, a number times its factor, a small number, octets."""
 _BRACE = re.compile(r"\{(\w+)\}")
 
 
@@ -42,15 +45,18 @@ _BRACE = re.compile(r"\{(\w+)\}")
 class Tables:
     """Columns by number. ``prefixes``: object id of each; ``packed``: the same as the decoder takes it.
 
-    ``patterns``: a row a counter and address, sorted by column: how an index is read (words of WHERE); ``slots``:
-    the counter of each ``SLOT`` and the factor of its address; of one counter's slots the first with a value counts.
+    ``patterns``: a row a counter and address, sorted by column: how an index is read (words of WHERE). Each has a
+    ``SLOT``: ``slots`` are counter (its place in ``counters``), kind (words of KINDS) and rank (of one counter's
+    addresses the lowest with a value counts), ``factors`` what a value is multiplied by.
     ``names`` and ``subtypes``: numbers of the columns of NAMES and SUBTYPES.
     """
 
     prefixes: list[bytes]
     packed: Octets
     patterns: Words
-    slots: list[tuple[Counter, float]]
+    slots: Words
+    factors: NDArray[np.float64]
+    counters: list[Counter]
     names: dict[str, int]
     subtypes: dict[str, int]
     slow: frozenset[int]
@@ -66,21 +72,36 @@ def tables() -> Tables:
     """All that ``counters.csv`` has an object id for."""
     numbers: dict[str, int] = {}
     patterns: list[list[int]] = []
-    slots: list[tuple[Counter, float]] = []
+    slots: list[tuple[int, int, int]] = []
+    factors: list[float] = []
     slow: set[int] = set()
-    for counter in counters().values():
-        for address in counter.addresses["oid"] if counter.object != "device" else ():
+    asked = [found for found in counters().values() if found.object != "device" and found.addresses["oid"]]
+    for place, counter in enumerate(asked):
+        for rank, address in enumerate(counter.addresses["oid"]):
             prefix, suffix = _split(address.path, counter)
             column = numbers.setdefault(prefix, len(numbers))
             patterns.append(_pattern(column, suffix, len(slots)))
-            slots.append((counter, address.factor))
+            slots.append((place, _kind(counter, address.factor), rank))
+            factors.append(address.factor)
             if counter.kind == "text" or counter.name in SLOW:
                 slow.add(column)
     names = {name: numbers.setdefault(oid, len(numbers)) for name, oid in NAMES.items()}
     subtypes = {name: numbers.setdefault(oid, len(numbers)) for name, oid in SUBTYPES.items()}
+    slow.update(subtypes.values())
     prefixes = [encode_oid(parts(oid)) for oid in numbers]
-    rows = np.array(sorted(patterns), np.int64)
-    return Tables(prefixes, packed(prefixes), rows, slots, names, subtypes, frozenset(slow | set(subtypes.values())))
+    return Tables(
+        prefixes, packed(prefixes), np.array(sorted(patterns), np.int64), np.array(slots, np.int64),
+        np.array(factors), asked, names, subtypes, frozenset(slow),
+    )  # fmt: skip
+
+
+def _kind(counter: Counter, factor: float) -> int:
+    if counter.kind in ("text", "state"):
+        return TEXT if counter.kind == "text" else STATE
+    if counter.kind == "counter" and counter.unit != "s":
+        assert factor == 1, "counts of SNMP are counts"
+        return COUNT
+    return REAL
 
 
 def _split(path: str, counter: Counter) -> tuple[str, list[str]]:

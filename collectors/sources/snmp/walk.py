@@ -27,18 +27,27 @@ TOO_BIG = 1
 class Chain:
     """Columns that are asked for together, each with the last object id that came."""
 
-    __slots__ = ("columns", "cursors", "left", "most", "probe", "repetitions", "request")
+    __slots__ = ("ask", "cursors", "left", "most", "probe", "request", "width")
 
-    def __init__(self, columns: list[int], cursors: list[bytes], left: int, *, probe: bool = False) -> None:
-        self.columns = columns
-        self.cursors = cursors
+    def __init__(self, columns: Sequence[int], cursors: Sequence[bytes], left: int, *, probe: bool = False) -> None:
+        self.width = len(columns)
+        self.ask: Words = np.zeros((self.width, 4), np.int64)
+        self.ask[:, decode.ASKED] = columns
+        row = [bytes((len(cursor),)) + cursor.ljust(decode.CURSOR - 1, b"\0") for cursor in cursors]
+        self.cursors = np.frombuffer(bytearray(b"".join(row)), np.uint8)
         self.left = left
         """Rows that are still expected, the one after the last included."""
         self.probe = probe
-        self.repetitions = 1
         self.most = 1 << 16
         """Repetitions that the agent's answers have room for."""
         self.request: Request | None = None
+
+    def apart(self) -> list[Chain]:
+        """Its columns one by one, each from where it has come."""
+        size = decode.CURSOR
+        rows = [self.cursors[at * size : (at + 1) * size].tobytes() for at in range(self.width)]
+        columns = self.ask[:, decode.ASKED].tolist()
+        return [Chain([column], [row[1 : 1 + row[0]]], 0) for column, row in zip(columns, rows, strict=False)]
 
 
 class Walk:
@@ -53,6 +62,7 @@ class Walk:
         self._queue: deque[Chain] = deque()
         self._active: set[Chain] = set()
         self._ended: asyncio.Future[None] | None = None
+        self._out = np.zeros(max(PROBED, options.varbinds) * (decode.CURSOR + 8), np.uint8)
         self.problems: list[tuple[Outcome, str]] = []
         self.heard = False
 
@@ -61,7 +71,7 @@ class Walk:
         self._ended = asyncio.get_running_loop().create_future()
         self._queue.extend(self._grouped(known))
         for at in range(0, len(unknown), PROBED):
-            columns = list(unknown[at : at + PROBED])
+            columns = unknown[at : at + PROBED]
             self._queue.append(Chain(columns, [self._prefixes[column] for column in columns], 1, probe=True))
         try:
             self._pump()
@@ -79,15 +89,13 @@ class Walk:
 
     def _grouped(self, known: Mapping[int, int]) -> list[Chain]:
         """Chains of columns with the same number of rows, as many as one answer has room for."""
-        chains: list[Chain] = []
+        groups: list[tuple[int, list[int]]] = []
         for column, rows in sorted(known.items(), key=lambda item: (item[1], item[0])):
-            last = chains[-1] if chains else None
-            if last and last.left == rows + 1 and (len(last.columns) + 1) * last.left <= self._options.varbinds:
-                last.columns.append(column)
-                last.cursors.append(self._prefixes[column])
+            if groups and groups[-1][0] == rows and (len(groups[-1][1]) + 1) * (rows + 1) <= self._options.varbinds:
+                groups[-1][1].append(column)
             else:
-                chains.append(Chain([column], [self._prefixes[column]], rows + 1))
-        return chains
+                groups.append((rows, [column]))
+        return [Chain(columns, [self._prefixes[c] for c in columns], rows + 1) for rows, columns in groups]
 
     def _pump(self) -> None:
         while self._queue and len(self._active) < self._options.window:
@@ -98,78 +106,82 @@ class Walk:
             self._ended.set_result(None)
 
     def _ask(self, chain: Chain) -> None:
-        width = len(chain.columns)
-        room = max(1, self._options.varbinds // width)
-        left = chain.left if chain.left > 0 else room
-        chain.repetitions = 1 if chain.probe else min(-(-left // -(-left // room)), chain.most)
-        chain.request = Request(
-            self._agent, ber.GET_BULK, (0, chain.repetitions), b"".join(map(ber.varbind, chain.cursors)),
-            lambda buf, head: self._answer(chain, buf, head), self._failure, self._patience, 1 + self._options.retries,
-        )  # fmt: skip
-        self._engine.ask(chain.request)
+        """Ask for the next rows of a chain; one whose columns have all ended makes room for the next."""
+        width, size = decode.binds(chain.ask, chain.cursors, self._out)
+        if not width:
+            self._active.discard(chain)
+            self._pump()
+            return
+        if width < chain.width:
+            chain.width, chain.ask = width, chain.ask[:width]
+        request = chain.request
+        if request is None:
+            request = chain.request = Request(
+                self._agent, ber.GET_BULK, lambda buf, head: self._answer(chain, buf, head), self._failure,
+                self._patience,
+            )  # fmt: skip
+        request.binds = self._out[:size].tobytes()
+        request.tries = 1 + self._options.retries
+        request.repetitions = self._repetitions(chain)
+        self._engine.ask(request)
 
-    def _answer(self, chain: Chain, buf: Octets, head: Words) -> bool:
-        if chain not in self._active:
+    def _repetitions(self, chain: Chain) -> int:
+        """Rows to ask for: so many that the last answer is as full as the others."""
+        if chain.probe:
+            return 1
+        room = max(1, self._options.varbinds // chain.width)
+        left = chain.left if chain.left > 0 else room
+        return min(-(-left // -(-left // room)), chain.most)
+
+    def _answer(self, chain: Chain, buf: Octets, head: list[int]) -> bool:
+        if chain not in self._active or chain.request is None:
             return True
         self.heard = True
         if head[decode.ERROR]:
-            self._refused(chain, int(head[decode.ERROR]))
+            self._refused(chain, chain.request, head[decode.ERROR])
             return True
-        ask, status = self._absorb(chain, buf, head)
+        harvest = self._harvest
+        start, stop = head[decode.BINDS], head[decode.DATA_END]
+        harvest.room(chain.width * chain.request.repetitions, stop - start)
+        status = decode.absorb(
+            buf, start, stop, chain.ask, chain.cursors, self._table,
+            harvest.records, harvest.heap, harvest.state, harvest.found,
+        )  # fmt: skip
         if status == decode.MALFORMED:
             return False
         if status == decode.LOOPING:
             self._stop(chain, Outcome.LOOPING, "object ids that do not increase")
-        elif self._harvest.count > self._options.most:
-            self._failure(Outcome.OVERSIZED, f"more than {self._options.most} values in one poll")
-        elif self._harvest.state[3] == 0:
-            self._stop(chain, Outcome.PARTIAL, "an answer without varbinds")
         else:
-            self._advance(chain, ask, buf)
+            self._advance(chain)
         return True
 
-    def _absorb(self, chain: Chain, buf: Octets, head: Words) -> tuple[Words, int]:
-        harvest, width = self._harvest, len(chain.columns)
-        harvest.room(width * chain.repetitions, int(head[decode.DATA_END] - head[decode.BINDS]))
-        ask = np.zeros((width, 5), np.int64)
-        at = 0
-        for row, column, cursor in zip(ask, chain.columns, chain.cursors, strict=True):
-            row[:3] = column, at, at + len(cursor)
-            at += len(cursor)
-        asked = np.frombuffer(bytearray(b"".join(chain.cursors)), np.uint8)
-        status = decode.absorb(
-            buf, head, asked, ask, self._table, harvest.records, harvest.heap, harvest.state, harvest.found
-        )
-        return ask, status
-
-    def _advance(self, chain: Chain, ask: Words, buf: Octets) -> None:
+    def _advance(self, chain: Chain) -> None:
         """Go on with the columns that have not ended."""
-        came = int(self._harvest.state[3]) // len(chain.columns)
-        columns, cursors = [], []
-        for (column, start, stop, new, ended), cursor in zip(ask.tolist(), chain.cursors, strict=True):
-            if not ended:
-                columns.append(column)
-                cursors.append(buf[start:stop].tobytes() if new else cursor)
-        if chain.probe:
-            self._queue.extend(Chain([column], [cursor], 0) for column, cursor in zip(columns, cursors, strict=True))
-            columns = []
-        if not columns:
-            self._active.discard(chain)
-            self._pump()
-            return
-        chain.columns, chain.cursors, chain.left = columns, cursors, chain.left - came
-        self._ask(chain)
-
-    def _refused(self, chain: Chain, error: int) -> None:
-        if error == TOO_BIG and chain.repetitions > 1:
-            chain.most = chain.repetitions // 2
-            self._ask(chain)
-        elif error == TOO_BIG and len(chain.columns) > 1:
-            self._queue.extend(Chain([c], [at], chain.left) for c, at in zip(chain.columns, chain.cursors, strict=True))
-            self._active.discard(chain)
-            self._pump()
+        count, _, _, came = self._harvest.state.tolist()
+        chain.left -= came // chain.width
+        if count > self._options.most:
+            self._failure(Outcome.OVERSIZED, f"more than {self._options.most} values in one poll")
+        elif came == 0:
+            self._stop(chain, Outcome.PARTIAL, "an answer without varbinds")
+        elif chain.probe:
+            chain.width, _ = decode.binds(chain.ask, chain.cursors, self._out)
+            self._split(chain)
         else:
-            where = ber.dotted(ber.decode_oid(chain.cursors[0]))
+            self._ask(chain)
+
+    def _split(self, chain: Chain) -> None:
+        self._queue.extend(chain.apart())
+        self._active.discard(chain)
+        self._pump()
+
+    def _refused(self, chain: Chain, request: Request, error: int) -> None:
+        if error == TOO_BIG and request.repetitions > 1:
+            chain.most = request.repetitions // 2
+            self._ask(chain)
+        elif error == TOO_BIG and chain.width > 1:
+            self._split(chain)
+        else:
+            where = ber.dotted(ber.decode_oid(chain.cursors[1 : 1 + chain.cursors[0]].tobytes()))
             self._stop(chain, Outcome.PARTIAL, f"the agent answers with error {error} after {where}")
 
     def _stop(self, chain: Chain, outcome: Outcome, detail: str) -> None:

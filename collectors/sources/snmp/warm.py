@@ -26,9 +26,13 @@ def warm() -> None:
     harvest.room(1, len(buf))
     decode.message(buf, 0, len(buf), head)
     decode.scoped(buf, 0, 0, np.zeros(decode.HEAD, np.int64))
-    ask = np.array([[0, 0, len(oid), 0, 0]], np.int64)
-    asked = np.frombuffer(bytearray(oid), np.uint8)
-    decode.absorb(buf, head, asked, ask, found.packed, harvest.records, harvest.heap, harvest.state, harvest.found)
+    ask = np.zeros((1, 4), np.int64)
+    cursors = np.frombuffer(bytearray(bytes((len(oid),)) + oid.ljust(decode.CURSOR - 1, b"\0")), np.uint8)
+    start, stop = int(head[decode.BINDS]), int(head[decode.DATA_END])
+    decode.absorb(
+        buf, start, stop, ask, cursors, found.packed, harvest.records, harvest.heap, harvest.state, harvest.found
+    )
+    decode.binds(ask, cursors, np.zeros(1024, np.uint8))
     one, none = np.array([1], np.int64), np.array([], np.int64)
     ports = Ports(["p"], one, np.array([0], np.int64), none, none)
     cells, _ = cells_of(harvest, found, ports)
