@@ -50,8 +50,7 @@ def answers(plan: Plan, wish: Wish) -> list[Borrowed]:
         raise InputError(problem)
     found = []
     for alike in _alike(plan, view, hosts):
-        at_once = sum(_key(plan, view, other) == _key(plan, view, alike[0]) for other in lost)
-        asked = _asked(view, wish, alike[0], max(at_once, 1))
+        asked = _asked(view, wish, alike[0], _at_once(plan, view, alike[0]))
         answer = borrow(asked)
         others = tuple(view.name(host) for host in alike[1:])
         found.append(replace(answer, instead=instead_of(asked, pool), others=others))
@@ -88,6 +87,13 @@ def _key(plan: Plan, view: View, host: int) -> tuple[object, ...]:
     """Hosts with the same key are in the same place."""
     row = plan.fabric.hosts.row(host, named=True)
     return row["group"], row["segment"], view.lost.get(host, ())
+
+
+def _at_once(plan: Plan, view: View, host: int) -> int:
+    """Hosts at work (spares idle) that move as this one does, itself included."""
+    spare = plan.fabric.hosts["spare"]
+    others = [other for other in view.lost if other != host and not spare[other]]
+    return 1 + sum(_key(plan, view, other) == _key(plan, view, host) for other in others)
 
 
 def _alike(plan: Plan, view: View, hosts: tuple[int, ...]) -> list[list[int]]:

@@ -159,6 +159,11 @@ def lost_names(found: Borrowed) -> list[str]:
     return list(dict.fromkeys(names[port] for port in np.flatnonzero(~rows["alive"].to_numpy()).tolist()))
 
 
+def percent(share: float) -> str:
+    """93.8 %, without the solver's dust."""
+    return f"{100 * round(share, DIGITS):.4g} %"
+
+
 def words_of(found: Borrowed, *, explain: bool) -> str:
     """Lines for a person: what to do and what it costs; with ``explain`` also why."""
     lines = [*_headline(found), *_lending(found), *_beside(found)]
@@ -176,28 +181,38 @@ def _headline(found: Borrowed) -> Iterator[str]:
         return
     how = "both ends move together" if found.mode == "both-ends" else "each end moves only what it lost"
     yield (
-        f"Borrowing leaves {found.left:.1%} of the bandwidth ({how}; largest load {worst.load:.3f},"
-        f" the NICs' bound is {found.bound:.1%})."
+        f"Borrowing leaves {percent(found.left)} of the bandwidth ({how}; largest load {worst.load:.3f},"
+        f" the NICs' bound is {percent(found.bound)})."
     )
-    yield f"{found.asked.queue_pairs} equal queue pairs a port reach {found.reachable:.1%}."
+    yield f"{found.asked.queue_pairs} equal queue pairs a port reach {percent(found.reachable)}."
 
 
 def _lending(found: Borrowed) -> Iterator[str]:
-    for where, rows in (
-        ("", _lost_here(found)),
-        *((a.pair.there.name, _peer(found, a)["lost"]) for a in found.answers),
-    ):
-        for row in rows:
-            lenders = ", ".join(f"{x['nic']} plane {x['plane']} {x['share']:.1%}" for x in row["lenders"])
-            at = f"{where}: " if where else ""
-            if lenders:
-                yield f"  {at}traffic of {row['nic']} plane {row['plane']}: {lenders}"
+    """A line a lost port, once for peers that lost the same."""
+    said = dict.fromkeys(f"{row['nic']} plane {row['plane']}: {_lenders(row)}" for row in _lost_here(found))
+    yield from (f"  traffic of {line}" for line in said)
+    for peer in {answer.pair.there.name: answer for answer in found.answers}.values():
+        for row in _peer(found, peer)["lost"]:
+            line = f"{row['nic']} plane {row['plane']}: {_lenders(row)}"
+            if line not in said:
+                yield f"  at {peer.pair.there.name}, traffic of {line}"
+
+
+def _lenders(row: dict[str, Any]) -> str:
+    """``6.7 % by each of nic-0 plane 1, nic-1 plane 0``: equal shares together."""
+    by_share: dict[str, list[str]] = {}
+    for lender in row["lenders"]:
+        by_share.setdefault(f"{lender['share']:.1%}", []).append(f"{lender['nic']} plane {lender['plane']}")
+    parts = [
+        f"{share} by {'each of ' if len(ports) > 1 else ''}{', '.join(ports)}" for share, ports in by_share.items()
+    ]
+    return "; ".join(parts) or "by nobody"
 
 
 def _beside(found: Borrowed) -> Iterator[str]:
     for key, remedies in found.reached.items():
         for remedy, reach, why in remedies:
-            said = f"reaches {reach:.1%}" if reach > 0 else f"does not apply ({why})"
+            said = f"reaches {percent(reach)}" if reach > 0 else f"does not apply ({why})"
             yield f"  {key}: {remedy.what}: {said}{'' if remedy.automatic else ', by a restart'}"
     other = found.instead
     if other is None or other.host is None:
@@ -206,7 +221,7 @@ def _beside(found: Borrowed) -> Iterator[str]:
     hours = found.pays_after_hours
     pays = f"pays after {hours:.1f} h of work" if hours is not None else "gains nothing"
     yield (
-        f"Replacing it with {other.host} ({other.source}) leaves {other.bandwidth_left:.1%} and {pays},"
+        f"Replacing it with {other.host} ({other.source}) leaves {percent(other.bandwidth_left)} and {pays},"
         f" if a restart costs {found.asked.restart_minutes:g} min."
     )
 
@@ -226,7 +241,7 @@ def _explained(found: Borrowed) -> Iterator[str]:
         k = found.asked.queue_pairs
         yield (
             f"Why queue pairs reach less: {k} are whole things; some lender carries one more than others."
-            f" A number that the lenders divide evenly reaches {found.left:.1%}."
+            f" A number that the lenders divide evenly reaches {percent(found.left)}."
         )
     yield (
         f"A step takes {found.slowdown:.3f} times as long, if it waits for the network"

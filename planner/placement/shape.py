@@ -30,7 +30,7 @@ class Prices:
 class Shape:
     """``stages`` × ``units`` units of ``hosts`` hosts each, in rank order; expert groups are ``expert`` units long.
 
-    Where a unit holds several pipeline stages it counts as one.
+    ``expert`` is 1 where such groups send nothing. Where a unit holds several pipeline stages it counts as one.
     """
 
     stages: int
@@ -59,7 +59,10 @@ def shape_of(job: Job) -> Shape:
         raise InputError(problems)
     units = max(1, job.tp * job.dp // ranks)
     expert = max(1, job.tp * job.ep // ranks)
-    return Shape(job.host_count // hosts // units, units, hosts, expert, _prices(job, ranks, units, expert))
+    prices = _prices(job, ranks, units, expert)
+    if not (prices.expert_ring or prices.expert_pairs):
+        expert = 1
+    return Shape(job.host_count // hosts // units, units, hosts, expert, prices)
 
 
 def _fits(group: int, whole: int, field: str, what: str) -> Problem | None:

@@ -1,4 +1,4 @@
-"""Placements made by rule, from which the solver starts, and a bound that needs no solver."""
+"""Placements made by rule, from which the solver starts; and simpler shapes that stand for a job's."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ import numpy as np
 from planner.placement.shape import Prices, Shape
 from planner.placement.traffic import Ints
 
+MOST_RUN = 256
+"""Longest run of stages that is tried."""
+
 
 def starts(shape: Shape, least: Ints, most: Ints) -> list[Ints]:
-    """Units by stage and segment: data-parallel groups kept together, and pipelines kept together where that goes."""
+    """Units by stage and segment: data-parallel groups kept together, or runs of g stages of the pipeline, for each g.
+
+    A run is one stage of columns g units deep: each of its stages gets the same units of each segment.
+    """
     found = [chained(whole_stages(shape, room(shape, least, most)))]
-    if not least.any():
-        found.append(chained(whole_stages(shape, most.copy())))
-        if (most // shape.stages).sum() >= shape.units:
-            found.append(whole_pipelines(shape, most))
+    for run in () if least.any() else range(1, min(shape.stages, MOST_RUN) + 1):
+        if shape.stages % run == 0 and int((most // run).sum()) * run >= shape.total:
+            short = replace(shape, stages=shape.stages // run)
+            found.append(np.repeat(chained(whole_stages(short, most // run)), run, axis=0))
     return found
 
 
@@ -50,15 +56,6 @@ def whole_stages(shape: Shape, room: Ints) -> Ints:
             room[segment] -= take
             need -= take
     return found
-
-
-def whole_pipelines(shape: Shape, most: Ints) -> Ints:
-    """The same units of each segment in every stage: data-parallel groups cross, pipelines do not."""
-    row, need = np.zeros(len(most), dtype=np.int64), shape.units
-    for segment in np.argsort(-most, kind="stable").tolist():
-        row[segment] = min(need, int(most[segment]) // shape.stages)
-        need -= int(row[segment])
-    return np.tile(row, (shape.stages, 1))
 
 
 def chained(counts: Ints) -> Ints:
