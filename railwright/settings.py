@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ OTHERS = (
     "RAILWRIGHT_TEST_DATA", "RAILWRIGHT_UPDATE_GOLDEN",
 )  # fmt: skip
 """Variables that are no settings: the file of settings itself, the store's token, and those of the tests."""
+TABLES = ("collect",)
+"""Tables of the file that belong to one command, which reads them itself."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings in force."""
+    """All settings in force; ``tables``: those of the file that one command reads, ``file``: where they are from."""
 
     values: tuple[Value, ...]
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    file: str = FILE
 
     def __getitem__(self, name: str) -> str:
         """The value of one setting."""
@@ -87,6 +91,7 @@ def load(
     named = config_file or environ.get("RAILWRIGHT_CONFIG") or None
     path = Path(named or FILE)
     in_file = _read(path) if named or path.is_file() else {}
+    tables = {name: in_file.pop(name) for name in TABLES if isinstance(in_file.get(name), dict)}
     problems = [*_unknown(in_file, str(path), lambda setting: setting.name), *_unknown_variables(environ)]
     values = []
     for setting in SETTINGS:
@@ -97,7 +102,7 @@ def load(
             problems.append(Problem(where, f'"{value.value}" is not a value of {setting.name}', _choices(setting)))
     if problems:
         raise InputError(problems)
-    return Settings(tuple(values))
+    return Settings(tuple(values), tables, str(path))
 
 
 def _first(
