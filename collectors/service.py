@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from collectors.bus import MEMORY, Bus, Share
 from collectors.collector import Collector, Watch
 from collectors.running import Running, all_targets
 from collectors.settings import Collect
+from collectors.sources import Target
 from collectors.targets import shards
 from collectors.tasks import end
 from collectors.writer import GROUP, ROLLUPS, Roller, Tell, Writer
@@ -38,7 +39,20 @@ class Roles:
 
     collects: bool = True
     store: Store | None = None
-    rollups: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """Who is there: the shard of each device, and the targets of each source; without a plan there are no roll-ups."""
+
+    shard_of: Mapping[str, str]
+    targets: Mapping[str, Sequence[Target]]
+    plan: Plan | None = None
+
+    @staticmethod
+    def of(plan: Plan, collect: Collect) -> Site:
+        """That of a plan. Raises InputError with all that is wrong with the settings of the sources."""
+        return Site(shards(plan), all_targets(plan, collect), plan)
 
 
 class Service:
@@ -46,7 +60,7 @@ class Service:
 
     def __init__(
         self,
-        plan: Plan,
+        site: Site,
         collect: Collect,
         bus: Bus,
         roles: Roles,
@@ -54,14 +68,10 @@ class Service:
         tell: Tell | None = None,
         watch: Watch | None = None,
     ) -> None:
-        """``tell`` gets lines for the operator, ``watch`` sees every poll.
-
-        Raises InputError with all that is wrong with the settings of the sources.
-        """
-        self._plan, self._bus, self._roles, self._tell = plan, bus, roles, tell or (lambda _: None)
+        """``tell`` gets lines for the operator, ``watch`` sees every poll. Raises InputError where nobody is asked."""
+        self._plan, self._bus, self._roles, self._tell = site.plan, bus, roles, tell or (lambda _: None)
         self._memory = collect.shared.bus == MEMORY
-        self._shard_of = shards(plan)
-        self._found = all_targets(plan, collect) if roles.collects else {}
+        self._shard_of, self._found = site.shard_of, site.targets
         if roles.collects and not any(self._found.values()):
             raise InputError(Problem("collect", "there is nobody to ask", "add [collect.snmp]; see docs/collect.md"))
         self.collector = Collector(bus, self._shard_of, interval=collect.shared.interval, watch=watch)
@@ -91,7 +101,7 @@ class Service:
             self.writer = Writer(await self._bus.consume(GROUP), self._roles.store, tell=self._tell)
             self.writer.start()
             stack.push_async_callback(self.writer.stop, 30.0 if self._memory else 1.0)
-            if self._roles.rollups:
+            if self._plan is not None:
                 self._rollup_share = await self._bus.divide(ROLLUPS, ["all"])
                 stack.push_async_callback(self._stop_rollups)
                 self._tasks.append(asyncio.create_task(self._keep_rolling(self._rollup_share)))
@@ -116,6 +126,7 @@ class Service:
     async def _keep_rolling(self, share: Share) -> None:
         """Roll up while that is ours to do."""
         assert self._roles.store is not None
+        assert self._plan is not None
         from collectors.store.rollups import Members, Rolling
 
         members = Members.of(self._plan)

@@ -29,6 +29,7 @@ COMMANDS = {
     "place": "railwright.cli.place:place",
     "route": "railwright.cli.route:route",
     "simulate": "railwright.cli.simulate:simulate",
+    "collect": "railwright.cli.collect:collect",
     "store": "railwright.cli.store:store",
     "config": "railwright.cli.config:config",
     "doctor": "railwright.cli.doctor:doctor",
