@@ -54,15 +54,16 @@ def scalar(value: Any) -> Any:
         found = value.decimal_val
         return None if found.precision > 18 else found.digits / 10**found.precision
     if kind == "leaflist_val":
-        listed = [scalar(element) for element in value.leaflist_val.element if element.WhichOneof("value")]
-        return listed[0] if len(listed) == 1 else None
+        return [scalar(element) for element in value.leaflist_val.element if element.WhichOneof("value")]
     if kind in (None, "any_val", "bytes_val", "proto_bytes"):
         return None
     return getattr(value, kind)
 
 
 def number(value: Any, kind: type) -> Any:
-    """What a column of a kind keeps of a value; None if nothing."""
+    """What a column of a kind keeps of a value (or of a list of one); None if nothing."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if kind is str:
         return value[:1024] if isinstance(value, str) else None
     if kind is list:

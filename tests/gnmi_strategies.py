@@ -18,7 +18,12 @@ LEAVES = st.sampled_from(
         ("interfaces", "interface", "name", ["state", "mtu"]),
         ("interfaces", "interface", "name", ["state", "oper-status"]),
         ("interfaces", "interface", "name", ["state", "description"]),
-        ("qos/interfaces", "interface", "interface-id", ["output", "queues", "queue[name=3]", "state", "max-queue-len"]),
+        (
+            "qos/interfaces",
+            "interface",
+            "interface-id",
+            ["output", "queues", "queue[name=3]", "state", "max-queue-len"],
+        ),
         ("qos/interfaces", "interface", "interface-id", ["output", "queues", "queue[name=3]", "state", "dropped-pkts"]),
         ("lldp/interfaces", "interface", "name", ["neighbors", "neighbor[id=1]", "state", "system-name"]),
     ]
@@ -33,7 +38,9 @@ def _json(value: Any) -> bytes:
 
 
 JSON = st.one_of(
-    st.one_of(WHOLE, SIGNED, WHOLE.map(str), WORDS, st.none(), st.booleans(), st.integers(-(10**30), 10**30)).map(_json),
+    st.one_of(WHOLE, SIGNED, WHOLE.map(str), WORDS, st.none(), st.booleans(), st.integers(-(10**30), 10**30)).map(
+        _json
+    ),
     st.floats(allow_nan=False, allow_infinity=False, width=32).map(_json),
     st.tuples(st.integers(-(10**6), 10**6), st.integers(0, 9999)).map(lambda pair: f"{pair[0]}.{pair[1]:04}".encode()),
     st.sampled_from([b"", b'"', b'""', b"{}", b"[7]", b"[" * 2000, b"1" * 5000, b"007", b"-0", b" 8 ", b'"9\\u0030"']),

@@ -59,7 +59,7 @@ class Counts:
 class _Kept:
     """Values of the plain way, before they are columns."""
 
-    keys: list[tuple[int, int, int, int]] = field(default_factory=list)
+    keys: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
 
 
@@ -76,6 +76,7 @@ class Decoder:
         self.target = np.frombuffer(target.encode(), np.uint8)
         self.counts = Counts()
         self.error = ""
+        self._sequence = self._at = 0
         self._numbers = {name: number for number, name in enumerate(self.ports)}
         self._components: dict[str, set[int]] = {}
         self._aliases: dict[str, list[tuple[str, dict[str, str]]]] = {}
@@ -161,23 +162,26 @@ class Decoder:
         self.counts.updates += n
         self.counts.duplicates += int(out[:, wire.DUPLICATES].sum())
         self._widen()
-        keys, numbers, slow = np.empty((n, 4), np.int64), np.empty(n, np.uint64), np.empty(n, np.int64)
+        keys, numbers, slow = np.empty((n, 5), np.int64), np.empty(n, np.uint64), np.empty(n, np.int64)
         kept, plainly, ignored = convert(
             out, bits, n, notes, stamps, buf, book.meaning, book.factors, book.kinds, self._port_of, self._best,
             keys, numbers, slow,
         )  # fmt: skip
         self.counts.ignored += ignored
+        keys[:kept, 4] += self._sequence
         if kept and self.pending < MOST_PENDING:
             self._parts.append((keys[:kept].copy(), numbers[:kept].copy()))
         elif kept:
             self.counts.dropped += kept
         for i in slow[:plainly].tolist():
+            self._at = self._sequence + i
             message, slot, _, _, _, _, kind, value, size, _ = out[i].tolist()
             raw = buf[value : value + size].tobytes() if kind in (wire.TEXT, wire.JSON) else b""
             found = plain(kind, raw, int(bits[i]), value)
             self._take(book.nodes[slot], found, int(notes[message, wire.TIME]), int(stamps[message]))
             if book.meaning[slot, 1] == ALIASED:
                 self._aliased(out[i], buf, found, int(notes[message, wire.TIME]), int(stamps[message]))
+        self._sequence += n
 
     def _widen(self) -> None:
         """Make room for names and columns that the dictionary has learned meanwhile."""
@@ -245,7 +249,7 @@ class Decoder:
             self._told[key[:2]] = node
             self._texts.append(found)
             found = len(self._texts) - 1
-        self._kept.keys.append(key)
+        self._kept.keys.append((*key, self._at))
         self._kept.numbers.append(struct.unpack("<Q", struct.pack("<d", found))[0] if kind == FLOATING else int(found))
 
     def _port(self, name: int) -> int:
@@ -307,6 +311,7 @@ class Decoder:
         for update in note.update:
             self.counts.updates += 1
             self.counts.duplicates += update.duplicates
+            self._at = self._sequence = self._sequence + 1
             self._take(self._node(prefix, update.path.SerializeToString()), _value(update), time, stamp)
         if note.atomic:
             told = {key[:2] for key in self._kept.keys[before:]}
@@ -314,6 +319,7 @@ class Decoder:
 
     def _clear(self, node: Node, told: set[tuple[int, int]], time: int, stamp: int) -> None:
         """What was deleted: a text (a neighbour) becomes empty; a number simply is told no more."""
+        self._at = self._sequence = self._sequence + 1
         gone = [key for key, leaf in self._told.items() if key not in told and node in _above(leaf)]
         for key in gone:
             self._keep(self._told[key], "", (*key, time, stamp))

@@ -19,7 +19,9 @@ _DTYPES = {UNSIGNED: pl.UInt64, FLOATING: pl.Float64, STATE: pl.UInt8, TEXT: pl.
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What was told: port, column, device's time and arrival (n, 4), numbers as bits (n,), and texts they point at."""
+    """What was told: port, column, device's time, arrival, and its place in the stream (n, 5); numbers as bits (n,), and
+    texts that they point at.
+    """
 
     keys: Numbers
     numbers: npt.NDArray[np.uint64]
@@ -54,15 +56,15 @@ def table(values: Values, device: str, ports: Sequence[str | None], columns: Seq
     used = np.unique(keys[:, 1])
     column_of = np.zeros(int(used[-1]) + 1, np.int64)
     column_of[used] = np.arange(used.size)
-    order = np.lexsort((keys[:, 3], keys[:, 2], keys[:, 0]))
+    order = np.lexsort((keys[:, 4], keys[:, 2], keys[:, 0]))
     rows, times = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
     count = _lay(keys, order, column_of, tolerance, np.zeros(used.size, np.bool_), rows, times)
     port, received = np.empty(count, np.int64), np.zeros(count, np.int64)
     port[rows] = keys[:, 0]
     np.maximum.at(received, rows, keys[:, 3])
-    places = column_of[keys[:, 1]], rows
+    places = column_of[keys[order, 1]], rows[order]
     numbers, known = np.zeros((used.size, count), np.uint64), np.zeros((used.size, count), np.bool_)
-    numbers[places], known[places] = values.numbers, True
+    numbers[places], known[places] = values.numbers[order], True
     names = pl.Series([ports[number] for number in port.tolist()], dtype=KEYS["port"])
     series = [pl.Series("time_ns", times[:count]), pl.Series("received_ns", received),
               pl.Series("device", [device]).new_from_index(0, count), names.alias("port")]  # fmt: skip

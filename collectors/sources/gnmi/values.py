@@ -63,7 +63,7 @@ def _real(kind, bits, value, size, buf):  # type: ignore[no-untyped-def]
     if kind == FLOAT:
         return True, np.uint64(bits).view(np.float64)
     if kind == DECIMAL:
-        return abs(np.int64(bits)) < 1 << 53 and value <= 22, np.float64(np.int64(bits)) / 10.0 ** min(value, 22)
+        return abs(np.int64(bits)) < 1 << 53 and value <= 18, np.float64(np.int64(bits)) / 10.0 ** min(value, 18)
     if kind == JSON:
         negative, digits, behind = _digits(buf, value, size)
         number = np.float64(digits) / 10.0 ** max(behind, 0)
@@ -86,7 +86,7 @@ def _count(kind, bits, value, size, buf):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def convert(out, bits, n, notes, arrived, buf, meaning, factors, kinds, port_of, best, kept, numbers, slow):  # type: ignore[no-untyped-def]
-    """Updates to (port, column, time, arrival) in ``kept`` (n, 4) and ``numbers`` (n,) uint64; returns three counts.
+    """Updates to (port, column, time, arrival, i) in ``kept`` (n, 5) and ``numbers`` (n,) uint64; returns three counts.
 
     ``slow`` takes the rows that the plain way must look at. Counts: kept, slow, and those of nothing of ours.
     """
@@ -122,6 +122,7 @@ def convert(out, bits, n, notes, arrived, buf, meaning, factors, kinds, port_of,
             best[port, column] = rank
             note = row[wire.MESSAGE]
             kept[m, 0], kept[m, 1], kept[m, 2], kept[m, 3] = port, column, notes[note, wire.TIME], arrived[note]
+            kept[m, 4] = i
             m += 1
     return m, s, ignored
 
