@@ -18,7 +18,8 @@ class Remedy(Strict):
     """One thing a runtime can do about a lost port.
 
     ``lenders``: same-nic (another port or die of the same NIC) or host (any NIC of the host). ``spread``: the traffic
-    of a lost port may go by several lenders, in whatever shares; else all of it goes by one. ``automatic``: without
+    of a lost port may go by several lenders, in whatever shares; else all of it goes by one. ``both_ends``: the two
+    ends of a connection move together, to the same rail. ``automatic``: without
     stopping the job; ``returns``: goes back by itself when the port is back. In ``settings``, ``{lost}`` stands for the
     RDMA devices or NICs that are lost.
     """
@@ -27,6 +28,7 @@ class Remedy(Strict):
     since: Text | None = None
     lenders: Literal["same-nic", "host"]
     spread: bool = False
+    both_ends: bool = True
     automatic: bool
     returns: bool
     settings: dict[Text, Text] = Field(default_factory=dict)

@@ -177,9 +177,13 @@ def _reached(
 
 def _remedy(remedy: Remedy, pairs: Sequence[Pair], before: Sequence[float]) -> tuple[float, str]:
     allowed: Allowed = same_nic if remedy.lenders == "same-nic" else anywhere
-    answers = [solve(pair, "both-ends", None if remedy.spread else 1, allowed) for pair in pairs]
-    why = next((answer.why for answer in answers if answer.why), "")
-    return kept(before, [answer.load for answer in answers]), why
+    pairs_each = None if remedy.spread else 1
+    found = []
+    for mode in ("both-ends",) if remedy.both_ends else MODES:
+        answers = [solve(pair, mode, pairs_each, allowed) for pair in pairs]
+        why = next((answer.why for answer in answers if answer.why), "")
+        found.append((kept(before, [answer.load for answer in answers]), why))
+    return max(found, key=lambda one: one[0])
 
 
 def instead_of(asked: Asked, pool: Pool) -> Instead:

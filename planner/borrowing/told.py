@@ -184,7 +184,9 @@ def _headline(found: Borrowed) -> Iterator[str]:
         f"Borrowing leaves {percent(found.left)} of the bandwidth ({how}; largest load {worst.load:.3f},"
         f" the NICs' bound is {percent(found.bound)})."
     )
-    yield f"{found.asked.queue_pairs} equal queue pairs a port reach {percent(found.reachable)}."
+    k = found.asked.queue_pairs
+    said = "1 queue pair a port reaches" if k == 1 else f"{k} equal queue pairs a port reach"
+    yield f"{said} {percent(found.reachable)}."
 
 
 def _lending(found: Borrowed) -> Iterator[str]:
@@ -232,16 +234,18 @@ def _explained(found: Borrowed) -> Iterator[str]:
         yield f"Why not {mode}: {why}."
     if not worst.found:
         return
-    yield f"Why not more: the most loaded is {worst.bottleneck}; with any other shares it or another is loaded more."
-    ports, lost = len(worst.pair.here), len(worst.pair.lost)
-    same = not any(worst.pair.here.load_gbps) and worst.scale_up_load < worst.load - DUST
-    if same and found.left >= found.bound - DUST:
-        yield f"Why that: what {ports} ports sent goes by those alive at the ends; {lost} moved."
+    yield f"Why not more: the most loaded is {worst.bottleneck}; with other shares it or another has more."
+    pair = worst.pair
+    if found.mode == "both-ends":
+        alive = int((pair.here.alive & pair.there.alive).sum())
+        yield f"Why that: traffic of {len(pair.here)} ports goes by the {alive} that are alive at both ends."
+    else:
+        yield f"Why that: {int(pair.here.alive.sum())} of {len(pair.here)} ports are alive at {pair.here.name}."
     if found.reachable < found.left - DUST:
         k = found.asked.queue_pairs
         yield (
-            f"Why queue pairs reach less: {k} are whole things; some lender carries one more than others."
-            f" A number that the lenders divide evenly reaches {percent(found.left)}."
+            f"Why queue pairs reach less: each goes whole by one lender, and {k} a port do not come out even;"
+            f" a number that does reaches {percent(found.left)}."
         )
     yield (
         f"A step takes {found.slowdown:.3f} times as long, if it waits for the network"
