@@ -98,8 +98,9 @@ def test_routes_in_force_are_kept(folder: Path, capsys: pytest.CaptureFixture[st
 
 def test_splitting_makes_more_queue_pairs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--split", "4", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["bounds"]["lp"], data["max_load"]) == (0.5, 1.0)
     assert run(folder, "--split", "0") == 2
-    assert json.loads(capsys.readouterr().out.split("\n}\n")[0] + "}")["bounds"]["lp"] == 0.5
 
 
 # ----------------------------------------------------------------------------------------------------------- files back
