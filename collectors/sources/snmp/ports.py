@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import polars as pl
 
 from collectors.sources.snmp.decode import Words
 from collectors.sources.snmp.harvest import Harvest
@@ -29,6 +31,13 @@ class Ports:
     lldp_indexes: Words
     lldp_rows: Words
     twice: tuple[str, ...] = ()
+    device: str = ""
+
+    @cached_property
+    def keys(self) -> tuple[pl.Series, pl.Series]:
+        """The columns ``device`` and ``port`` of a table of samples, made once; the last row is the device's own."""
+        port = pl.Series("port", [*self.ports, None], pl.String)
+        return pl.Series("device", [self.device] * len(port), pl.String), port
 
     @property
     def unknown(self) -> int:
@@ -36,7 +45,7 @@ class Ports:
         return int((self.rows < 0).sum())
 
 
-def ports_of(harvest: Harvest, tables: Tables, known: Mapping[str, str]) -> Ports:
+def ports_of(harvest: Harvest, tables: Tables, known: Mapping[str, str], device: str) -> Ports:
     """Read the names that a walk gathered; ``known``: name of a port in the plan by each name a device may use."""
     texts = {name: _texts(harvest, column) for name, column in tables.names.items()}
     interfaces = sorted({*texts["name"], *texts["descr"], *texts["alias"]})
@@ -45,7 +54,7 @@ def ports_of(harvest: Harvest, tables: Tables, known: Mapping[str, str]) -> Port
     row = {port: at for at, port in enumerate(ports)}
     rows = {index: row[claimed[index]] if index in claimed else -1 for index in interfaces}
     lldp = _lldp(harvest, tables, texts, _lenient(known), rows, row)
-    return Ports(ports, *_arrays(rows), *_arrays(lldp), twice)
+    return Ports(ports, *_arrays(rows), *_arrays(lldp), twice, device)
 
 
 def _texts(harvest: Harvest, column: int) -> dict[int, str]:

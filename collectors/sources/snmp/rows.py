@@ -40,7 +40,7 @@ def cells_of(harvest: Harvest, found: Tables, ports: Ports) -> tuple[Words, int]
 
 
 def frame(
-    harvest: Harvest, found: Tables, ports: Ports, cells: Words, device: str, uptime: int | None,
+    harvest: Harvest, found: Tables, ports: Ports, cells: Words, uptime: int | None,
     time_ns: int, received_ns: int,
 ) -> pl.DataFrame:  # fmt: skip
     """The table of samples; ``uptime``: sysUpTime in hundredths of a second."""
@@ -48,17 +48,12 @@ def frame(
     height = size + 1
     present = np.zeros(height, np.bool_)
     present[size] = uptime is not None
-    table = {
-        "time_ns": pa.array(np.full(height, time_ns)),
-        "received_ns": pa.array(np.full(height, received_ns)),
-        "device": pa.array([device] * height, pa.string()),
-        "port": pa.array([*ports.ports, None], pa.string()),
-    }
-    table.update(_numbers(harvest, found, cells, present))
+    table = dict(_numbers(harvest, found, cells, present))
     table.update(_texts(harvest, found, cells, height))
     if uptime is not None:
         table["uptime_seconds"] = pa.array([*[None] * size, uptime * 0.01], pa.float64())
-    rows = pl.DataFrame(pa.table(table))
+    times = (pl.Series(name, np.full(height, at)) for name, at in (("time_ns", time_ns), ("received_ns", received_ns)))
+    rows = pl.DataFrame([*times, *ports.keys, *(pl.Series(name, column) for name, column in table.items())])
     return rows if present.all() else rows.filter(pl.Series(present))
 
 

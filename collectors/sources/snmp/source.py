@@ -192,7 +192,7 @@ class Snmp:
             if rows := device.rows.pop(column, 0):
                 names[column] = rows
         if len(turn.problems) == count:
-            device.ports = ports_of(turn.harvest, found, device.target.ports)
+            device.ports = ports_of(turn.harvest, found, device.target.ports, device.target.device)
             device.ports_at = time.monotonic()
 
     async def _ask(
@@ -231,9 +231,7 @@ class Snmp:
         if ports is not None and turn.answered:
             found = tables.tables()
             cells, _ = cells_of(turn.harvest, found, ports)
-            rows = frame(
-                turn.harvest, found, ports, cells, device.target.device, device.uptime, turn.time_ns, received_ns
-            )
+            rows = frame(turn.harvest, found, ports, cells, device.uptime, turn.time_ns, received_ns)
             unknown = ports.unknown
         outcome, detail = self._outcome(turn, rows.height > 1)
         if outcome is Outcome.DENIED and isinstance(device.agent.security, Usm):

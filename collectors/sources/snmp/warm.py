@@ -36,4 +36,4 @@ def warm() -> None:
     one, none = np.array([1], np.int64), np.array([], np.int64)
     ports = Ports(["p"], one, np.array([0], np.int64), none, none)
     cells, _ = cells_of(harvest, found, ports)
-    frame(harvest, found, ports, cells, "d", None, 0, 0)
+    frame(harvest, found, ports, cells, None, 0, 0)
