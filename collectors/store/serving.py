@@ -63,7 +63,7 @@ class Server:
                 client.close()
 
     def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError, ValueError, pl.exceptions.PolarsError), client:
+        with suppress(OSError, ValueError, RecursionError, MemoryError, pl.exceptions.PolarsError), client:
             while True:
                 header, tables = wire.receive(client)
                 wire.send(client, *answer(self.store, header, tables))

@@ -42,7 +42,7 @@ def receive(sock: socket.socket) -> Message:
     if magic != MAGIC or length > MOST_HEADER:
         raise WireError("not a message of ours")
     header = json.loads(_exactly(sock, length))
-    sizes = header.pop("tables", None)
+    sizes = header.pop("tables", None) if isinstance(header, dict) else None
     if not isinstance(sizes, dict) or any(not isinstance(n, int) or not 0 <= n <= MOST_TABLE for n in sizes.values()):
         raise WireError("not a message of ours")
     return header, {name: pl.read_ipc_stream(io.BytesIO(_exactly(sock, size))) for name, size in sizes.items()}
