@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -48,7 +49,8 @@ def flows(draw: st.DrawFn) -> dict[str, object]:
         return row
     row["frame_bytes"] = draw(st.integers(82, 9216))
     row["priority"] = draw(st.none() | st.integers(0, 7))
-    version = draw(st.sampled_from([0, 4, 6]))
+    kinds: tuple[Literal[4, 6] | None, ...] = (None, 4, 6)
+    version = draw(st.sampled_from(kinds))
     if version:
         ip = st.ip_addresses(v=version).map(str).filter(lambda text: not text.startswith("::ffff:"))
         row |= {"src_ip": draw(ip), "dst_ip": draw(ip), "ecn": draw(st.integers(0, 3))}
