@@ -147,7 +147,7 @@ def _raw(out: Bytes, begun: int, row: Row, header_bytes: int) -> int:
     """The record of a sampled header: what the frame says, zeros behind it, four bytes (its FCS) stripped."""
     first = begun + 24
     whole = int(row["frame_bytes"])
-    written = _frame(out, first, row) - first
+    written = put_frame(out, first, row) - first
     size = max(min(header_bytes, whole - 4), min(written, whole))
     padded = size + 3 & ~3
     _u32(out, _u32(out, begun, RAW_HEADER), 16 + padded)
@@ -158,7 +158,7 @@ def _raw(out: Bytes, begun: int, row: Row, header_bytes: int) -> int:
 
 
 @compiled
-def _frame(out: Bytes, at: int, row: Row) -> int:
+def put_frame(out: Bytes, at: int, row: Row) -> int:
     """Ethernet, tag, IP, UDP and base transport header, as far as the row has them; where they end."""
     begun = at
     _u32(out, _u32(out, _u32(out, at, 0x02000000), 0x00020200), 0x00000001)
