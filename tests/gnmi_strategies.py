@@ -82,8 +82,10 @@ def split(draw: st.DrawFn) -> tuple[Any, Any]:
     whole = [*top.split("/"), f"{name}[{key}={draw(NAMES)}]", *rest]
     at = draw(st.integers(0, len(whole)))
     form = draw(st.sampled_from(["elem", "elem", "elem", "element"]))
-    make = (lambda texts: Path(elem=elements(texts))) if form == "elem" else (lambda texts: Path(element=texts))
-    prefix, path = make(whole[:at]), make(whole[at:])
+    if form == "elem":
+        prefix, path = Path(elem=elements(whole[:at])), Path(elem=elements(whole[at:]))
+    else:
+        prefix, path = Path(element=whole[:at]), Path(element=whole[at:])
     prefix.origin = draw(st.sampled_from(["", "", "openconfig", "cli"]))
     prefix.target = draw(st.sampled_from(["", "leaf-1", "ä"]))
     return prefix, path

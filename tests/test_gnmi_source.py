@@ -1,87 +1,30 @@
-"""The source gnmi against servers that do what devices do: OpenConfig's own target simulator, and one that misbehaves."""
+"""The source gnmi against a server that does what devices do, and what they should not."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-import polars as pl
 import pytest
-from conftest import need
-from gnmi_oracle import PORTS
+from gnmi_listen import PLAIN, has, hasty, leaf, listen, loop, tls
 from gnmi_server import HOLD, Identity, identity, serving
 from pygnmi.spec.v080 import gnmi_pb2  # type: ignore[import-untyped]
 from test_gnmi_wire import octets, response, update
 
 from collectors.secrets import Secret
-from collectors.sources import Outcome, Poll, Target
+from collectors.sources import Outcome, Poll
 from collectors.sources.gnmi import client, stream
-from collectors.sources.gnmi.options import options
-from collectors.sources.gnmi.source import Gnmi, warm
-from fabric.counters import counters
-from fabric.errors import InputError
+from collectors.sources.gnmi.source import Gnmi
+
+__all__ = ["hasty", "loop", "tls"]
 
 SYNC = gnmi_pb2.SubscribeResponse(sync_response=True).SerializeToString()
-PLAIN: dict[str, object] = {"insecure": True}
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.Runner]:
-    """One event loop for all: grpc.aio belongs to the first that it sees."""
-    warm()
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return identity(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "FIRST_BACKOFF", 0.05)
-    monkeypatch.setattr(stream, "LONGEST_BACKOFF", 0.2)
-
-
-def leaf(port: int, ports: dict[str, str] = PORTS, device: str = "leaf-1", **said: object) -> Target:
-    return Target(device, "127.0.0.1", port, ports, said)
-
-
-def listen(loop: asyncio.Runner, targets: list[Target], enough: Callable[[list[Poll]], bool],
-           interval: float = 0.2) -> tuple[list[Poll], Gnmi]:  # fmt: skip
-    """Run the source until what it gave is enough (20 s at most)."""
-    polls: list[Poll] = []
-    source = Gnmi()
-
-    async def emit(new: Iterable[Poll]) -> None:
-        polls.extend(new)
-
-    async def run() -> None:
-        running = asyncio.create_task(source.run(targets, emit, interval))
-        end = time.monotonic() + 20
-        while not enough(polls) and not running.done() and time.monotonic() < end:
-            await asyncio.sleep(0.02)
-        running.cancel()
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.result()
-
-    loop.run(run())
-    assert enough(polls), polls
-    return polls, source
-
-
-def has(outcome: Outcome) -> Callable[[list[Poll]], bool]:
-    return lambda polls: any(poll.outcome is outcome for poll in polls)
 
 
 def all_ports(time_: int, count: int) -> list[bytes]:
@@ -195,7 +138,7 @@ def test_an_untrusted_certificate_is_denied_and_no_password_is_sent(loop: asynci
                                                                    tmp_path: Path) -> None:  # fmt: skip
     other = identity(tmp_path, "another")
     with serving(lambda *_: [HOLD], tls.server()) as server:
-        said: dict[str, object] = {"ca": str(other.certificate), "user": "a", "password": Secret("hidden")}
+        said: dict[str, Any] = {"ca": str(other.certificate), "user": "a", "password": Secret("hidden")}
         polls, _ = listen(loop, [leaf(server.port, **said)], has(Outcome.DENIED))
         wrong_name = leaf(server.port, ca=str(tls.certificate), name="spine-1")
         listen(loop, [wrong_name], has(Outcome.DENIED))
@@ -213,7 +156,7 @@ def test_the_name_in_the_certificate_may_be_said(loop: asyncio.Runner, tls: Iden
 def test_a_server_that_wants_a_certificate_gets_ours(loop: asyncio.Runner, tls: Identity, tmp_path: Path) -> None:
     ours = identity(tmp_path, "collector")
     with serving(lambda *_: [*all_ports(1, 1), HOLD], tls.server(ours)) as server:
-        said: dict[str, object] = {"ca": str(tls.certificate)}
+        said: dict[str, Any] = {"ca": str(tls.certificate)}
         listen(loop, [leaf(server.port, **said)], lambda polls: bool(polls) and not source_told(polls))
         said |= {"certificate": str(ours.certificate), "key": str(ours.key)}
         listen(loop, [leaf(server.port, **said)], lambda polls: bool(source_told(polls)))
@@ -381,103 +324,3 @@ def test_a_full_bus_holds_the_device_back(loop: asyncio.Runner) -> None:
     with serving(script) as server:
         loop.run(run(server.port))
     assert source.health()["dropped"] == 0
-
-
-def test_all_mistakes_of_all_targets_come_at_once(loop: asyncio.Runner, tmp_path: Path) -> None:
-    (tmp_path / "no.pem").write_text("nothing")
-    targets = [
-        leaf(1, insecure="yes", period=0, mode="netconf", tls=True),
-        leaf(1, device="leaf-2", user="a", certificate=str(tmp_path / "no.pem"), ca=str(tmp_path / "absent")),
-        leaf(1, device="leaf-3", password="words", queues={"a": 64}, insecure=True),
-    ]
-    with pytest.raises(InputError) as raised:
-        listen(loop, targets, lambda _: True and False)
-    assert [str(problem).replace(str(tmp_path), "") for problem in raised.value.problems] == [
-        "gnmi: leaf-1: tls: unknown, one of mode, period, heartbeat, user, password, ca, certificate, key, name, insecure, "
-        "encoding, target, queues",
-        "gnmi: leaf-1: mode: is 'netconf', not one of openconfig, sonic",
-        "gnmi: leaf-1: period: is not a number of seconds from 0.1 to 86400",
-        "gnmi: leaf-1: insecure: is neither true nor false",
-        "gnmi: leaf-2: ca: cannot be read: No such file or directory",
-        "gnmi: leaf-2: certificate: is no PEM file",
-        "gnmi: leaf-3: password: is not a secret: say the secret's name in the settings",
-        "gnmi: leaf-3: queues: 'a' has no number from 0 to 63",
-    ]
-
-
-def test_contradictions_are_mistakes_and_secrets_do_not_show(tls: Identity) -> None:
-    said: dict[str, object] = {"insecure": True, "ca": str(tls.certificate), "key": str(tls.key), "user": "a"}
-    with pytest.raises(InputError) as raised:
-        options(leaf(1, **said))
-    assert [problem.where for problem in raised.value.problems] == [
-        "gnmi: leaf-1: insecure", "gnmi: leaf-1: certificate", "gnmi: leaf-1: user"]  # fmt: skip
-    shown = repr(
-        options(leaf(1, user="a", password=Secret("hidden"), certificate=str(tls.certificate), key=str(tls.key)))
-    )
-    assert "hidden" not in shown
-    assert "PRIVATE" not in shown
-
-
-COUNTERS = [counter for counter in counters().values() if counter.addresses["gnmi"] and counter.kind == "counter"]
-
-
-def fixed(ports: int, rounds: int) -> tuple[str, dict[tuple[str, int], dict[str, int]]]:
-    """A configuration of fake_server: each port's 30 counters a round; and what it tells."""
-    plain = [counter.addresses["gnmi"][0].path for counter in COUNTERS if not counter.indexed]
-    queues = [counter.addresses["gnmi"][0].path for counter in COUNTERS if counter.object == "port_queue"]
-    lines, told = [], dict[tuple[str, int], dict[str, int]]()
-    for round_, port in itertools.product(range(rounds), range(ports)):
-        leaves = [(path, None) for path in plain] + [(path, queue) for queue in (3, 4) for path in queues]
-        at = 1_700_000_000_000_000_000 + round_ * 10**10
-        updates = ""
-        for number, (path, queue) in enumerate(leaves[:30]):
-            count = 10**12 + round_ * 10**6 + port * 100 + number
-            updates += f" update {{ path {{ {proto_path(path, port, queue)} }} val {{ uint_val: {count} }} }}"
-            name, factor = by_path(path, queue)
-            told.setdefault((f"swp{port}", at), {})[name] = int(count * factor)
-        lines.append(f"responses {{ update {{ timestamp: {at}{updates} }} }}")
-    return 'target: "leaf-1" client_type: GRPC_GNMI disable_eof: true fixed {\n' + "\n".join(lines) + "\n}\n", told
-
-
-def by_path(path: str, queue: int | None) -> tuple[str, float]:
-    counter = next(each for each in COUNTERS if each.addresses["gnmi"][0].path == path)
-    return counter.column(queue), counter.addresses["gnmi"][0].factor
-
-
-def proto_path(path: str, port: int, queue: int | None) -> str:
-    found = ""
-    for name in path.strip("/").split("/"):
-        key = {"queue": ("name", str(queue))}.get(name, ("", ""))
-        if name == "interface":
-            key = ("interface-id" if path.startswith("/qos") else "name", f"Ethernet{port}")
-        entry = f' key {{ key: "{key[0]}" value: "{key[1]}" }}' if key[0] else ""
-        found += f'elem {{ name: "{name}"{entry} }} '
-    return found
-
-
-def test_openconfigs_own_target_over_tls_is_read_to_the_last_value(loop: asyncio.Runner, tls: Identity,
-                                                                   tmp_path: Path) -> None:  # fmt: skip
-    program = need("fake_server")
-    text, told = fixed(64, 5)
-    (tmp_path / "config").write_text(text)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--config", str(tmp_path / "config"), "--text", "--port", str(port), "--server_crt",
-               str(tls.certificate), "--server_key", str(tls.key), "--allow_no_client_auth"]  # fmt: skip
-    ports = {f"Ethernet{number}": f"swp{number}" for number in range(64)}
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path, env={"PATH": os.environ["PATH"]}) as server:
-        try:
-            target = leaf(port, ports, ca=str(tls.certificate))
-            polls, source = listen(loop, [target], lambda polls: sum(poll.rows.height for poll in polls) >= 320)
-        finally:
-            server.kill()
-    rows = pl.concat([poll.rows for poll in polls if not poll.rows.is_empty()], how="diagonal")
-    found = {
-        (row["port"], row["time_ns"]): {name: value for name, value in row.items() if value is not None}
-        for row in rows.drop("received_ns", "device").iter_rows(named=True)
-    }
-    assert {key: {**values, "port": key[0], "time_ns": key[1]} for key, values in told.items()} == found
-    assert sum(len(values) for values in told.values()) == 64 * 30 * 5
-    health = source.health()
-    assert (health["updates"], health["malformed"], health["unusable"], health["ignored"]) == (9600, 0, 0, 0)

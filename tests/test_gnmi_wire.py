@@ -121,8 +121,8 @@ def test_coalesced_updates_are_counted_as_the_device_says() -> None:
 
 
 def neighbour(time: int, name: str, **more: Any) -> bytes:
-    return response(time, [update(["state", "system-name"], string_val=name)] if name else [],
-                    ["lldp", "interfaces", "interface[name=Ethernet1]", "neighbors", "neighbor[id=1]"], **more)  # fmt: skip
+    prefix = ["lldp", "interfaces", "interface[name=Ethernet1]", "neighbors", "neighbor[id=1]"]
+    return response(time, [update(["state", "system-name"], string_val=name)] if name else [], prefix, **more)
 
 
 def test_a_deleted_neighbour_becomes_empty_and_a_deleted_counter_is_told_no_more() -> None:
@@ -247,8 +247,8 @@ def test_json_of_a_container_is_read_as_its_leaves_are() -> None:
 
 def test_transceivers_are_their_ports_where_the_device_says_so() -> None:
     def bias(component: str, lane: int, value: float) -> bytes:
-        path = ["components", f"component[name={component}]", "transceiver", "physical-channels", f"channel[index={lane}]",
-                "state", "laser-bias-current", "instant"]  # fmt: skip
+        channel = ["transceiver", "physical-channels", f"channel[index={lane}]"]
+        path = ["components", f"component[name={component}]", *channel, "state", "laser-bias-current", "instant"]
         return response(5, [update(path, double_val=value)])
 
     def names(port: int, component: str) -> bytes:

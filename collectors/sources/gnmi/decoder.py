@@ -13,7 +13,7 @@ import polars as pl
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from collectors.sources.gnmi import proto, wire
-from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, TRANSCEIVER, Dictionary
+from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, NOWHERE, TRANSCEIVER, Dictionary
 from collectors.sources.gnmi.paths import COMPONENT, NOTHING, PORT, Node
 from collectors.sources.gnmi.rows import Values, table
 from collectors.sources.gnmi.values import (
@@ -201,9 +201,9 @@ class Decoder:
 
     def _node(self, prefix: bytes, path: bytes) -> Node:
         """Of a path, through the stream's aliases; raises DecodeError for bytes that are no path."""
-        parsed = [*self.dictionary.parsed(prefix), *self.dictionary.parsed(path)]
+        parsed = self.dictionary.parsed(prefix, path)
         if parsed and parsed[0][0].startswith("#"):
-            parsed = self._aliases.get(parsed[0][0], [("?", {})]) + parsed[1:]
+            parsed = self._aliases.get(parsed[0][0], [NOWHERE]) + parsed[1:]
         return self.dictionary.follow(parsed)
 
     def _take(self, node: Node, value: object, time: int, stamp: int) -> None:
@@ -303,7 +303,7 @@ class Decoder:
         note.prefix.target = ""
         prefix = note.prefix.SerializeToString()
         if note.alias and len(self._aliases) < MOST_ALIASES:
-            self._aliases[note.alias] = self.dictionary.parsed(prefix)
+            self._aliases[note.alias] = self.dictionary.parsed(prefix, b"")
         for path in note.delete:
             self.counts.deletes += 1
             self._clear(self._node(prefix, path.SerializeToString()), set(), time, stamp)

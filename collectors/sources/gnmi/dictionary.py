@@ -24,6 +24,8 @@ LONGEST = 4096
 """Bytes of a path that is worth keeping; a longer one is none of ours, and has slot 0."""
 UNSIGNED, FLOATING, STATE, TEXT = range(4)
 """Kinds of columns: what its numbers are kept as."""
+NOWHERE = ("?", dict[str, str]())
+"""A step that leads to nothing: what another origin's paths mean is not known."""
 IGNORED, INSIDE, TRANSCEIVER, ALIASED = -1, -2, -3, -4
 """What a slot's column is where it is none: nothing of ours, a container, a transceiver's name, an alias' path."""
 
@@ -101,18 +103,19 @@ class Dictionary:
 
     def walk(self, prefix: bytes, path: bytes) -> tuple[Node, bool]:
         """The node of a path, and whether it hangs on an alias of its stream."""
-        parsed = [*self.parsed(prefix), *self.parsed(path)]
+        parsed = self.parsed(prefix, path)
         if parsed and parsed[0][0].startswith("#"):
             return NOTHING, True
         return self.follow(parsed), False
 
-    def parsed(self, path: bytes) -> list[tuple[str, dict[str, str]]]:
-        """The steps of a path; raises DecodeError for bytes that are no path."""
-        message = proto.Path.FromString(path)
-        found = steps(message)
-        if message.origin == "sonic-db" and len(found) > 1:
+    def parsed(self, prefix: bytes, path: bytes) -> list[tuple[str, dict[str, str]]]:
+        """The steps of a path below a prefix; raises DecodeError for bytes that are no path."""
+        both = [proto.Path.FromString(raw) for raw in (prefix, path)]
+        found = [step for part in both for step in steps(part)]
+        origins = {part.origin for part in both} - {"", "openconfig"}
+        if origins == {"sonic-db"}:
             return found[2:]
-        return found if message.origin in ("", "openconfig", "sonic-db") else [("?", {})]
+        return [NOWHERE] if origins else found
 
     def follow(self, parsed: list[tuple[str, dict[str, str]]], node: Node | None = None) -> Node:
         """The node that steps lead to."""

@@ -206,7 +206,7 @@ class Sonic:
     def _object(self, node: Node, name: str) -> Node:
         """``Ethernet0``, ``Ethernet0:3`` (a queue or priority group); ``Ethernet0:3:periodic`` is another's view."""
         port, _, number = name.partition(":")
-        if number and not re.fullmatch(r"\d\d?", number, re.ASCII):
+        if number and not (re.fullmatch(r"\d\d?", number, re.ASCII) and int(number) <= MOST_INDEX):
             return NOTHING
         return Node(True, None, node.place, (PORT, port), int(number) if number else None)
 

@@ -19,9 +19,7 @@ _DTYPES = {UNSIGNED: pl.UInt64, FLOATING: pl.Float64, STATE: pl.UInt8, TEXT: pl.
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What was told: port, column, device's time, arrival, and its place in the stream (n, 5); numbers as bits (n,), and
-    texts that they point at.
-    """
+    """What was told: port, column, device's time, arrival, place in the stream (n, 5); numbers as bits (n,); texts."""
 
     keys: Numbers
     numbers: npt.NDArray[np.uint64]
