@@ -19,6 +19,7 @@ from fabric.plan import Plan
 from planner.routing import METHODS, Method, Routes, routes, update
 from planner.routing.explain import explain
 from planner.routing.network import network
+from planner.routing.realise import NONE, source_ports
 
 SMALL = ("two-tier", "twin-cages", "three-tier", "rail-only")
 SHIPPED = ("ascend-a3", "hpn7-pod", "superpod-h100-4su", "megascale-block")
@@ -161,6 +162,66 @@ def test_an_exact_bound_beside_dead_links() -> None:
     assert found.max_load >= found.bound
 
 
+# ------------------------------------------------------------------------------------------------------- other wirings
+
+
+def full_mesh() -> Plan:
+    """Three tiers in which every spine has a link to every core, instead of two to each of its own group."""
+    plan = plan_of("three-tier")
+    cores = plan.fabric.switches.filter(network="compute", tier="core")["id"].to_list()
+    downs = plan.fabric.ports.filter(pl.col("device").is_in(cores), pl.col("use") == "down").sort("device", "number")
+    free = {core: downs.filter(device=core)["id"].to_list() for core in cores}
+    rows = plan.fabric.links.to_dicts()
+    for number, row in enumerate(row for row in rows if row["tier"] == "spine-core"):
+        row["b_device"] = cores[number % len(cores)]
+        row["b_port"] = free[row["b_device"]].pop(0)
+    return replace(plan, fabric=replace(plan.fabric, links=pl.DataFrame(rows, schema=plan.fabric.links.schema)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_every_spine_has_every_core_a_permutation_is_coloured_too(seed: int) -> None:
+    plan = full_mesh()
+    net = network(plan)
+    assert len(set(net.spine_class.tolist())) == 1
+    assert len(set(net.pod[0].tolist())) == 3
+    flows = permutation(plan, seed=seed)
+    found = routes(plan, flows)
+    assert walked(plan, flows, found) == pytest.approx(found.max_load)
+    assert found.status == "OPTIMAL"
+    assert found.max_load <= 1
+    ports_found = source_ports(net, found)
+    assert (ports_found != NONE).all()
+
+
+def test_full_mesh_with_dead_links_loses_no_flow_that_has_a_path() -> None:
+    plan = full_mesh()
+    flows = permutation(plan)
+    for first in range(4):
+        dead = Dead(ports=np.concatenate([ports(plan, tier, 4, first).ports for tier in ("leaf-spine", "spine-core")]))
+        found = routes(plan, flows, dead)
+        assert walked(plan, flows, found, dead) == pytest.approx(found.max_load)
+        assert set(found.unrouted["flow"]) == unreachable(plan, flows, dead)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_planes_that_join_at_the_spine_reach_each_other(method: Method) -> None:
+    """The front end of two planes: one host has lost plane 0, the other plane 1."""
+    plan = plan_of("two-tier")
+    flows = one_flow(plan, "gpu-0000", "gpu-0010", 100)
+    links = plan.fabric.links.filter(network="frontend", tier="host-leaf")
+    gone = [
+        links.filter(a_device=flows[end][0], plane=plane)["a_port"][0]
+        for end, plane in (("src_host", 0), ("dst_host", 1))
+    ]
+    dead = Dead(ports=np.array(gone, np.uint32))
+    found = routes(plan, flows, dead, method, "frontend")
+    assert found.unrouted.height == 0
+    path = found.paths.row(0, named=True)
+    assert plan.fabric.links["plane"][path["host_leaf"]] == 1
+    assert plan.fabric.links["plane"][path["leaf_host"]] == 0
+    assert routes(plan, one_flow(plan, "gpu-0000", "gpu-0010", 100), dead, method, "compute").unrouted.height == 0
+
+
 # ------------------------------------------------------------------------------------------------------------------- no
 
 
@@ -271,6 +332,16 @@ def test_nothing_moves_without_a_reason() -> None:
     found = update(plan, before, flows)
     assert found.paths.equals(before.paths)
     assert found.moved == 0
+
+
+def test_queue_pairs_of_several_sizes_are_never_moved_for_others() -> None:
+    plan = plan_of("twin-cages")
+    flows = permutation(plan)
+    before = routes(plan, flows)
+    later = swapped(flows, 2).with_columns(gbps=pl.int_range(pl.len()) % 3 * 50.0 + 50)
+    found = update(plan, before, later, most_moved=9)
+    assert walked(plan, later, found) == pytest.approx(found.max_load)
+    assert moved(before, found) == found.moved == 0
 
 
 @pytest.mark.parametrize("name", SMALL)

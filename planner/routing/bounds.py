@@ -35,7 +35,7 @@ def bounds(net: Net, traffic: Traffic, least: int | None = None) -> Bounds:
     lp = _lp(net, traffic, rates, between, max(leaf, pod or 0.0))
     whole = _whole(traffic, net, lp)
     speed = float(net.up.gbps.max())
-    if least is not None and _equal(traffic.gbps):
+    if least is not None and equal(traffic.gbps):
         whole = max(whole, least * float(traffic.gbps[0]) / speed)
     return Bounds(
         leaf=leaf, pair=pair, whole=whole, pod=pod, lp=lp, where_leaf=int(net.leaf[where_leaf]),
@@ -43,7 +43,8 @@ def bounds(net: Net, traffic: Traffic, least: int | None = None) -> Bounds:
     )  # fmt: skip
 
 
-def _equal(gbps: Floats) -> bool:
+def equal(gbps: Floats) -> bool:
+    """Whether all are of one size (there is at least one)."""
     return bool(gbps.max() - gbps.min() <= ROUNDING * gbps.max())
 
 
@@ -122,7 +123,7 @@ def _whole(traffic: Traffic, net: Net, lp: float | None) -> float:
     speed = float(net.up.gbps.max())
     links = np.bincount(net.up.lower[net.up.live], minlength=len(net.leaf))
     most = max(_sharing(end, traffic.gbps, links) for end in (traffic.source, traffic.target)) / speed
-    if lp is not None and _equal(traffic.gbps):
+    if lp is not None and equal(traffic.gbps):
         one = float(traffic.gbps[0]) / speed
         most = max(most, float(np.ceil(lp / one - 1e-6)) * one)
     return most

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from planner.routing.answer import DOWN, UP, Routes
-from planner.routing.bounds import Traffic
+from planner.routing.bounds import Traffic, equal
 from planner.routing.jit import Floats, Ints, Mask, compiled
 from planner.routing.kempe import place, state
 from planner.routing.network import Net, Tier, network
@@ -89,7 +89,9 @@ def _upper(tier: Tier, link: Ints) -> Ints:
 
 
 def _chains(net: Net, traffic: Traffic, choice: Choice, most_moved: int) -> int:
-    """Put new queue pairs of two-tier pods in by chains; how many found none. Sizes are taken to be equal."""
+    """Put new queue pairs inside pods in by chains, if all are of one size; how many found none."""
+    if not len(traffic.gbps) or not equal(traffic.gbps):
+        return 0
     inside = net.pod[0][traffic.source] == net.pod[0][traffic.target]
     rooms = net.up.rooms(len(net.leaf), len(net.spine))
     failed, left = 0, most_moved
