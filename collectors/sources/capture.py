@@ -59,7 +59,7 @@ def read(
 ) -> Capture:
     """Read a capture taken at ``port`` of ``device``; never raises for what the file is or holds.
 
-    ``ok``: whole; ``partial``: it ends or breaks in the middle, what came before is there; ``oversized``: there is
+    ``ok``: whole; ``empty``: whole, without frames; ``partial``: it ends or breaks in the middle, what came before is there; ``oversized``: there is
     more than ``most_flows`` or ``most_conversations``; ``malformed``: no capture; ``failed``: it cannot be opened.
     """
     conversations, parts, frames = Conversations(most_conversations), [empty_flows()], 0
@@ -77,6 +77,8 @@ def read(
     if outcome is Outcome.OK and (frames > most_flows or conversations.beyond):
         outcome = Outcome.OVERSIZED
         detail = f"{max(0, frames - most_flows)} frames and {conversations.beyond} packets of conversations left out"
+    if outcome is Outcome.OK and frames == 0:
+        outcome, detail = Outcome.EMPTY, "holds no frames"
     return Capture(outcome, detail, frames, pl.concat(parts), conversations.table())
 
 
