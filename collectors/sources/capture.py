@@ -59,8 +59,9 @@ def read(
 ) -> Capture:
     """Read a capture taken at ``port`` of ``device``; never raises for what the file is or holds.
 
-    ``ok``: whole; ``empty``: whole, without frames; ``partial``: it ends or breaks in the middle, what came before is there; ``oversized``: there is
-    more than ``most_flows`` or ``most_conversations``; ``malformed``: no capture; ``failed``: it cannot be opened.
+    ``ok``: whole; ``empty``: whole, without frames; ``partial``: it ends or breaks in the middle, what came before is
+    there; ``oversized``: there is more than ``most_flows`` or ``most_conversations``; ``malformed``: no capture;
+    ``failed``: it cannot be opened.
     """
     conversations, parts, frames = Conversations(most_conversations), [empty_flows()], 0
     outcome, detail = Outcome.OK, ""
