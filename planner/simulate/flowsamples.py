@@ -37,7 +37,8 @@ class Seen:
     into: Ints
     """Channel by which it comes."""
     out: Ints
-    device: Ints
+    place: Ints
+    """Hops before it."""
 
 
 def seen(now: Routing, hops: Hops) -> Seen:
@@ -47,7 +48,7 @@ def seen(now: Routing, hops: Hops) -> Seen:
     both = (hops[:, :-1] >= 0) & (hops[:, 1:] >= 0) & (hops[:, :-1] < links)
     flow, place = np.nonzero(both)
     into, out = hops[flow, place].astype(np.int64), hops[flow, place + 1].astype(np.int64)
-    return Seen(flow, into, out, wires.head[into].astype(np.int64))
+    return Seen(flow, into, out, place)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Sampler:
         row = row[np.argsort(times := rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row)), kind="stable")]
         times.sort()
         flow = at.flow[row]
-        ecn = np.where(rng.random(len(row)) < share[np.maximum(at.into[row], 0)], EXPERIENCED, CAPABLE)
+        ecn = np.where(rng.random(len(row)) < self._marked(share)[flow, at.place[row]], EXPERIENCED, CAPABLE)
         names = self.ports.names
         rows = self.port_row
         came = rows[at.into[row] ^ 1]
@@ -99,6 +100,13 @@ class Sampler:
             "drops": np.zeros(n, dtype=np.int64),
         }  # fmt: skip
         return pl.DataFrame(columns).select(pl.col(name).cast(dtype) for name, dtype in FLOW_SCHEMA.items())
+
+    def _marked(self, share: Floats) -> Floats:
+        """Part of each flow's frames that carry a mark after so many hops and one more."""
+        padded = np.append(share, np.zeros(int(self.hops.max(initial=0)) + 2))
+        clear = np.where(self.hops >= 0, 1 - padded[self.hops], 1.0)
+        found: Floats = 1.0 - np.cumprod(clear, axis=1, dtype=np.float64)
+        return found
 
     @cached_property
     def port_row(self) -> Ints:

@@ -26,6 +26,7 @@ STORM_SECONDS = 0.2
 SMALL_BYTES = 128
 """Mean frame of what is no RoCE: routing sessions, neighbour discovery, management."""
 SMALL_A_SECOND = 40.0
+TICK_SECONDS = 8e-9
 MULTICAST_A_SECOND = 1 / 30
 """LLDP: a frame each 30 s."""
 
@@ -86,6 +87,11 @@ def lossless(ports: Ports, line: Timeline, weights: Floats, priority: int) -> Ad
     added["rx_pfc_port_frames"] = added[f"rx_pfc_frames_p{p}"]
     added["tx_pfc_port_frames"] = added[f"tx_pfc_frames_p{p}"]
     return added
+
+
+def waiting(ports: Ports, line: Timeline, weights: Floats) -> Added:
+    """InfiniBand's waits for credits; the length of a tick is the chip's own, ``TICK_SECONDS`` is ours."""
+    return {"tx_wait_ticks": line.total(weights, "paused")[ports.tx] / TICK_SECONDS}
 
 
 def storms(ports: Ports, line: Timeline, weights: Floats, seconds: float, held: Ints, priority: int) -> Added:

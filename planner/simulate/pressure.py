@@ -57,11 +57,15 @@ class Pressure:
 
 @dataclass(frozen=True)
 class Curve:
-    """Marking curve of each channel's port, in bytes; zero where the network is not RoCE."""
+    """Marking curve of each channel's port, in bytes; zero where the network is not RoCE.
+
+    ``credits``: InfiniBand, whose ports wait for credits as soon as anything behind them is full.
+    """
 
     kmin: Floats
     kmax: Floats
     pmax: Floats
+    credits: bool = False
 
 
 def curve(wires: Wires, rules: QosPlan | None) -> Curve:
@@ -72,7 +76,9 @@ def curve(wires: Wires, rules: QosPlan | None) -> Curve:
         assert rules is not None
         row = rules.ecn(speed)
         made[:, speeds == speed] = np.array([row.kmin_kb * 1000.0, row.kmax_kb * 1000.0, float(row.pmax)])[:, None]
-    return Curve(*made)
+    return Curve(
+        made[0], made[1], made[2], credits=wires.plan.design.networks[wires.network].technology == "infiniband"
+    )
 
 
 def pressure(wires: Wires, span: Span, line: Floats, curves: Curve, drops: Mask | None = None) -> Pressure:
@@ -91,7 +97,7 @@ def pressure(wires: Wires, span: Span, line: Floats, curves: Curve, drops: Mask 
     queue = np.where(excess > 1e-3, curves.kmin + lean * (curves.kmax - curves.kmin), 0.0)
     surge = excess * wires.gbps[:count] * BYTES_A_GBPS_SECOND * REACTION
     high = np.minimum(queue + surge, (XOFF + 1) * curves.kmax)
-    pauses = (queue + surge > XOFF * curves.kmax) & (excess > 1e-3) & (curves.kmax > 0)
+    pauses = (queue + surge > XOFF * curves.kmax) & (excess > 1e-3) & (curves.credits | (curves.kmax > 0))
     paused = entries.back_pressure(held, pauses)[:count]
     lost = np.zeros(count)
     if drops is not None:
@@ -121,10 +127,11 @@ class _Entries:
         self.gbps = wires.gbps
         self.load = self.total(span.rates)
         self.wanting = np.bincount(self.channel, minlength=self.channels).astype(np.float64)
-        first = span.items[np.minimum(span.start[:-1], max(len(span.items) - 1, 0))] if len(span.items) else span.items
-        sharing = np.bincount(first, minlength=self.channels)
-        fair = wires.gbps[first] / np.maximum(sharing[first], 1) if len(first) else np.empty(0)
-        self.wanted = np.maximum(np.where(lengths > 0, fair, 0.0), span.rates)
+        first, has = np.zeros(len(span.rates), dtype=np.int64), lengths > 0
+        first[has] = span.items[span.start[:-1][has]]
+        sharing = np.bincount(first[has], minlength=self.channels)
+        fair = wires.gbps[first] / np.maximum(sharing[first], 1)
+        self.wanted = np.maximum(np.where(has, fair, 0.0), span.rates)
 
     def total(self, of: Floats) -> Floats:
         """Sum over each channel's flows."""
@@ -153,7 +160,7 @@ class _Entries:
         last = np.append(self.flow[1:] != self.flow[:-1], True)[: len(self.flow)]
         found: Floats = np.zeros(self.channels)
         for ends in (self.place == 0, last):
-            found += np.bincount(self.channel[ends], marked[self.flow[ends]], self.channels)
+            np.add.at(found, self.channel[ends], marked[self.flow[ends]])
         return found[: len(share)] * BYTES_A_GBPS_SECOND / PACKET
 
     def back_pressure(self, bottleneck: Ints, pauses: Mask) -> Floats:

@@ -36,6 +36,12 @@ SWITCH_ONLY = (
     "queue_", "ecn_marked_packets", "headroom_", "pfc_watchdog_", "priority_rx_discards", "fec_codewords_",
 )  # fmt: skip
 """Beginnings of the names that only switches have."""
+ETHERNET_ONLY = (
+    "queue_", "headroom_", "pfc_", "rx_pfc_", "tx_pfc_", "priority_", "ecn_", "cnp_", "roce_", "pause_", "fec_",
+    "rx_fcs_", "rx_broadcast_", "tx_broadcast_", "counter_disc", "mtu_", "gid_", "lldp_",
+)  # fmt: skip
+"""Beginnings of names that InfiniBand's ports do not have; ``tx_wait_ticks`` and ``width_lanes`` are theirs alone."""
+WIDTH_LANES = 4.0
 RECEIVE_NS = 2_000_000
 """Between a device's clock and ours, as far as a run without faults of clocks goes."""
 UPTIME_SECONDS = 1e6
@@ -59,6 +65,7 @@ class Reports:
     def __init__(self, scenario: Scenario, ports: Ports, rules: QosPlan | None) -> None:
         self.scenario, self.ports, self.rules = scenario, ports, rules
         self.meters = meters.Meters(ports)
+        self.infiniband = scenario.plan.design.networks[scenario.network].technology == "infiniband"
         self.priority = rules.roce_class if rules else 3
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
         self.away: Mask = np.zeros(len(ports), dtype=np.bool_)
@@ -106,6 +113,7 @@ class Reports:
             meters.hosts(state.ports, line, weights, seconds, held, p),
             meters.storms(state.ports, line, weights, seconds, held, p), health.codewords(state.ports, seconds, rng),
             health.errors(state.ports, faults, share, seconds, rng), health.missed(state.ports, line, weights, gone),
+            meters.waiting(state.ports, line, weights),
             {"link_down_events": health.downs(state.ports, faults, first, last)[1]},
         ):  # fmt: skip
             self.meters.add(added)
@@ -145,6 +153,8 @@ class Reports:
         columns = dict(gauges)
         columns["oper_status"] = np.where(down, 2.0, 1.0)
         columns["admin_status"] = np.ones(len(self.ports))
+        if self.infiniband:
+            columns["width_lanes"] = np.full(len(self.ports), WIDTH_LANES)
         columns["speed_gbps"] = np.where(down, 0.0, _speeds(state, faults))
         columns["counter_discontinuity_seconds"] = np.zeros(len(self.ports))
         if settings.detail:
@@ -161,7 +171,9 @@ class Reports:
         if int(begin / settings.states_every) != int(end / settings.states_every) or number == 0:
             extra = states(state.ports, faults, self.rules)
             frame = frame.with_columns(extra.drop("device", "port"))
-        return frame
+        if self.infiniband:
+            return frame.drop(name for name in frame.columns if name.startswith(ETHERNET_ONLY))
+        return frame.drop("tx_wait_ticks")
 
     def _series(self, name: str, column: Floats) -> pl.Series:
         """A column in its dtype, null for devices that have no such counter."""

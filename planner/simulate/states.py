@@ -33,7 +33,7 @@ def _settings(ports: Ports, faults: tuple[Fault, ...], rules: QosPlan | None) ->
         "pcie_lanes": np.where(host, PCIE_LANES, np.nan),
         "pcie_gigatransfers": np.where(host, PCIE_GIGATRANSFERS, np.nan),
     }  # fmt: skip
-    gid = np.where(host & (rules is not None), "RoCE v2", "")
+    gid = np.where(host & (rules is not None), "RoCE v2", "").astype(object)
     for fault in faults:
         rows = ports.of(fault) if fault.kind == "config-drift" else np.empty(0, int)
         if fault.setting == "mtu":
