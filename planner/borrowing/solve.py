@@ -1,19 +1,14 @@
-"""The smallest largest load: a linear program, or with whole queue pairs a mixed-integer one (OR-Tools)."""
+"""How one pair of hosts goes on: the least largest load, or why there is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from ortools.linear_solver.python import model_builder as mb
 
-from planner.borrowing.options import Allowed, anywhere, hopping, loads, nic_rows, options_of, rows_of, without_hops
-from planner.borrowing.problem import Floats, Ints, Mode, Options, Pair, Row
-
-SLACK = 1e-9
-"""How much T may grow, relatively, while less is lent: the solver's own tolerance."""
-NODES = 2_000
-"""Most branches looked at for whole queue pairs (never a time: the same answer on every machine)."""
+from planner.borrowing.options import Allowed, anywhere, loads, nic_rows, options_of, rows_of, without_hops
+from planner.borrowing.problem import Floats, Ints, Mode, Options, Pair
+from planner.borrowing.programs import NODES, Program, evenly, least_load
 
 
 @dataclass(frozen=True)
@@ -42,8 +37,9 @@ class Answer:
 
 
 def solve(pair: Pair, mode: Mode, queue_pairs: int | None = None, allowed: Allowed = anywhere) -> Answer:
-    """Move what is lost so that the largest relative load T is least; of such answers, the one that lends least.
+    """Move what is lost so that the largest relative load T is least; of such answers, the one that lends most evenly.
 
+    Before that, as little as can be passes scale-up links: the surviving port of a NIC comes before its lenders.
     min T over shares ≥ 0: Σ shares of a port = 1; base + Σ demand·share ≤ T·capacity for every port, scale-up link and
     link in use. With ``queue_pairs`` k a lost port moves in whole k-ths; how a k-th spreads over spines stays
     fractional, since it is the routes that settle it; and T alone is minimised, since it is what k reach.
@@ -52,18 +48,16 @@ def solve(pair: Pair, mode: Mode, queue_pairs: int | None = None, allowed: Allow
     if why := missing(pair, mode, options, allowed):
         return Answer(pair, mode, "INFEASIBLE", why=why)
     rows = rows_of(pair, options)
-    first = _minimised(pair, options, rows, queue_pairs, None)
+    program = Program(pair, options, rows, queue_pairs)
+    first = least_load(program)
     if first is None:
         return Answer(pair, mode, "UNKNOWN", why=f"no answer in {NODES} branches")
-    status, load, bound, share = first
-    if not queue_pairs and (second := _minimised(pair, options, rows, None, load)):
-        share = second[3]
+    load, share = first.load, first.share if queue_pairs else evenly(program, first)
     all_loads = loads(rows, share)
     worst = int(np.argmax(all_loads - 1e-9 * np.arange(len(rows))))
     hops = [x for row, x in zip(rows, all_loads.tolist(), strict=True) if row.kind == "scale-up"]
-    return Answer(
-        pair, mode, status, load, bound, options, share, max(hops, default=0.0), rows[worst].what
-    )  # fmt: skip
+    most = max(hops, default=0.0)
+    return Answer(pair, mode, first.status, load, first.bound, options, share, most, rows[worst].what)
 
 
 def nic_bound(pair: Pair, mode: Mode) -> float:
@@ -71,104 +65,14 @@ def nic_bound(pair: Pair, mode: Mode) -> float:
     options = options_of(pair, mode)
     if missing(pair, mode, options, anywhere):
         return np.inf
-    first = _minimised(pair, options, list(nic_rows(pair, options)), None, None)
-    return first[1] if first else np.inf
+    first = least_load(Program(pair, options, list(nic_rows(pair, options))))
+    return first.load if first else np.inf
 
 
 def load_before(pair: Pair) -> float:
     """T of the NICs before anything was lost."""
     ends = (pair.here, pair.there)
     return max(float(((end.load_gbps + pair.demand_gbps) / end.gbps).max()) for end in ends)
-
-
-def _minimised(
-    pair: Pair, options: Options, rows: list[Row], queue_pairs: int | None, within: float | None
-) -> tuple[str, float, float, Floats] | None:
-    """Status, T, its bound and shares; with ``within`` T may be that much, and what is lent is minimised instead."""
-    model = mb.Model()  # type: ignore[no-untyped-call]
-    load = model.new_num_var(0.0, np.inf, "T")
-    share = [model.new_num_var(0.0, 1.0, "") for _ in range(len(options))]
-    for port in np.unique(options.port).tolist():
-        model.add(sum(share[option] for option in np.flatnonzero(options.port == port).tolist()) == 1)
-    for row in rows:
-        used = mb.LinearExpr.weighted_sum([share[option] for option in row.option.tolist()], row.coefficient.tolist())
-        model.add(used - row.capacity * load <= -row.base)
-    if queue_pairs:
-        _whole(model, pair, options, share, queue_pairs)
-        model.add(load >= pigeonholes(pair, options, queue_pairs) * (1 - SLACK))
-    if within is None:
-        model.minimize(load)
-    else:
-        model.add(load <= within * (1 + SLACK))
-        model.minimize(mb.LinearExpr.weighted_sum(share, _lent(pair, options).tolist()))
-    solver = mb.Solver("SCIP" if queue_pairs else "GLOP")
-    if queue_pairs:
-        solver.set_solver_specific_parameters(f"limits/nodes = {NODES}")
-    status = solver.solve(model)
-    if status not in (mb.SolveStatus.OPTIMAL, mb.SolveStatus.FEASIBLE):
-        return None
-    shares = np.clip(np.array([solver.value(one) for one in share], dtype=np.float64), 0.0, 1.0)
-    if queue_pairs:
-        _snap(pair, options, shares, queue_pairs)
-    value = float(loads(rows, shares).max())
-    bound = value if status == mb.SolveStatus.OPTIMAL else float(solver.best_objective_bound)
-    return status.name, value, bound, shares
-
-
-def _whole(model: mb.Model, pair: Pair, options: Options, share: list[mb.Variable], queue_pairs: int) -> None:
-    """Of each lost port, what goes out by one port and in by another is whole queue pairs."""
-    for same in _together(pair, options):
-        number = model.new_int_var(0, queue_pairs, "")
-        model.add(queue_pairs * sum(share[option] for option in same.tolist()) == number)
-
-
-def _snap(pair: Pair, options: Options, shares: Floats, queue_pairs: int) -> None:
-    """Take the solver's tolerance out of what is whole."""
-    for same in _together(pair, options):
-        total = float(shares[same].sum())
-        whole = round(total * queue_pairs) / queue_pairs
-        shares[same] *= whole / total if whole else 0.0
-
-
-def _together(pair: Pair, options: Options) -> list[Ints]:
-    """Options of a lost port that leave by one port and arrive by another, over whichever links."""
-    keys = np.stack([options.port, options.out, options.into])[:, np.isin(options.port, pair.lost)]
-    where = np.flatnonzero(np.isin(options.port, pair.lost))
-    _, group = np.unique(keys, axis=1, return_inverse=True)
-    group = group.reshape(-1)
-    return [where[group == number] for number in range(int(group.max()) + 1 if len(group) else 0)]
-
-
-def pigeonholes(pair: Pair, options: Options, queue_pairs: int) -> float:
-    """No answer with k whole queue pairs a lost port is below this T: the least at which ports hold enough of them.
-
-    With q the smallest queue pair that must find a port at one end: Σ over ports floor((T·capacity - what stays
-    there)/q) ≥ queue pairs. One of g rails lost and g - 1 lenders: T = 1 + ceil(k/(g - 1))/k.
-    """
-    best = 0.0
-    for end, moved in ((pair.here, options.out), (pair.there, options.into)):
-        stays, free, movers = end.load_gbps.copy(), np.zeros(len(end), dtype=np.bool_), []
-        for port in np.unique(options.port).tolist():
-            targets = np.unique(moved[options.port == port])
-            if len(targets) == 1:
-                stays[targets] += pair.demand_gbps[port]
-            else:
-                movers.append(float(pair.demand_gbps[port]) / queue_pairs)
-                free[targets] = True
-        if movers:
-            steps = np.arange(len(movers) * queue_pairs + 1)[None, :] * min(movers)
-            filled = np.sort(((stays[free, None] + steps) / end.gbps[free, None])[:, 1:].ravel())
-            best = max(best, float(filled[len(movers) * queue_pairs - 1]))
-    return best
-
-
-def _lent(pair: Pair, options: Options) -> Floats:
-    """Price of each option: Gb/s that hop between GPUs at either end, and a thousandth of those that pass links."""
-    ends = ((pair.here, options.out), (pair.there, options.into))
-    hops = sum(hopping(end, options.port, moved).astype(np.float64) for end, moved in ends)
-    links = np.array([len(way) for way in options.way], dtype=np.float64)
-    price: Floats = pair.demand_gbps[options.port] * (hops + links / 1000)
-    return price
 
 
 def missing(pair: Pair, mode: Mode, options: Options, allowed: Allowed) -> str:
