@@ -34,12 +34,19 @@ def tidy_counters(frame: pl.DataFrame) -> pl.DataFrame:
         *(_floored(name) for name in ("time_ns", "received_ns")),
         pl.col("device").cast(pl.String),
         pl.col("port").cast(pl.String).replace("", None),
-        *(pl.col(name).cast(dtype_of(name)) for name in columns),
+        *(_finite(name) for name in columns),
     )
     if not columns:
         return found.clear()
     found = found.filter(pl.any_horizontal(pl.col(columns).is_not_null()))
     return _merged(found, columns)
+
+
+def _finite(name: str) -> pl.Expr:
+    """The values in the dtype of the schema; what is no number or infinite is null, as no server would take it."""
+    dtype = dtype_of(name)
+    value = pl.col(name).cast(dtype)
+    return pl.when(value.is_finite()).then(value).alias(name) if dtype == pl.Float64 else value
 
 
 def _merged(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
