@@ -46,8 +46,8 @@ def flows_json(result: OfferedResult) -> dict[str, Any]:
 
 
 def finite(seconds: float) -> float | None:
-    """Seconds, or None where it never ends."""
-    return seconds if math.isfinite(seconds) else None
+    """Seconds in nine digits, or None where it never ends."""
+    return float(f"{seconds:.9g}") if math.isfinite(seconds) else None
 
 
 def _links(loads: Loads) -> dict[str, float]:
