@@ -24,13 +24,14 @@ COMMANDS = {
     "show": "railwright.cli.show:show",
     "check": "railwright.cli.check:check",
     "export": "railwright.cli.export:export",
-    "host-agent": "railwright.cli.host_agent:host_agent",
+    "simulate": "railwright.cli.simulate:simulate",
+    "route": "railwright.cli.route:route",
     "borrow": "railwright.cli.borrow:borrow",
     "place": "railwright.cli.place:place",
-    "route": "railwright.cli.route:route",
-    "simulate": "railwright.cli.simulate:simulate",
     "collect": "railwright.cli.collect:collect",
     "store": "railwright.cli.store:store",
+    "host-agent": "railwright.cli.host_agent:host_agent",
+    "replay": "railwright.cli.replay:replay",
     "config": "railwright.cli.config:config",
     "doctor": "railwright.cli.doctor:doctor",
 }
@@ -59,9 +60,10 @@ railwright show out/first"""
 @click.version_option(package_name="railwright", message="%(prog)s %(version)s")
 @click.pass_obj
 def cli(state: State, config_file: str | None, color: str | None, progress: str | None) -> None:
-    """Plan the network fabrics of a GPU cluster.
+    """Plan the network fabrics of a GPU cluster, watch them, and decide on what was seen.
 
-    From an intent (a short YAML file) to a proved design, tables, a cabling plan and a bill of materials.
+    From an intent (a short YAML file) to a proved design, cabling and configurations; from the agents of switches and
+    hosts to samples in a store; from what is dead to routes, borrowed rails and placements.
     """
     state.config_file = config_file
     state.flags = {**state.flags, "color": color, "progress": progress}

@@ -20,7 +20,7 @@ MOST_BYTES = 128
 
 
 def headers(flows: pl.DataFrame, speakers: Sequence[Speaker]) -> list[bytes]:
-    """The header of each row's frame: Ethernet, tag, IP, UDP, RoCEv2's base transport header, as far as the row goes."""
+    """The header of each row's frame: Ethernet, tag, IP, UDP, RoCEv2's base transport header, as far as it goes."""
     rows = flow_rows(flows, speakers)
     out = np.zeros(len(rows) * MOST_BYTES, np.uint8)
     ends = np.zeros(len(rows) + 1, np.int64)
