@@ -21,8 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planned import planned
 
-from collectors.demo_agent import NAMES, Agent, agent
+from collectors.demo_agent import NAMES, agent, objects
 from collectors.secrets import Secret
+from collectors.sources.snmp.responder import Responder
 from collectors.store import open_store
 from fabric.bundle import write_plan
 from railwright.cli import main
@@ -205,4 +206,4 @@ def test_the_agent_of_the_demonstration_says_what_snmpbulkwalk_reads() -> None:
 
 @given(st.binary(max_size=200))
 def test_the_agent_of_the_demonstration_says_nothing_to_noise(data: bytes) -> None:
-    assert Agent(Secret(COMMUNITY)).answer(data) is None
+    assert Responder(Secret(COMMUNITY), lambda: objects(0.0)).answer(data) is None

@@ -16,7 +16,7 @@ import pytest
 import fabric
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("fabric", "planner", "railwright")
+PACKAGES = ("collectors", "fabric", "planner", "railwright")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,11 @@ def test_the_import_direction_holds() -> None:
         ("fabric/design.py", "import railwright.settings"),
         ("fabric/design.py", "import ortools"),
         ("fabric/design.py", "import socket"),
+        ("fabric/design.py", "import collectors.rates"),
         ("planner/cages.py", "import railwright.settings"),
+        ("planner/cages.py", "import collectors.rates"),
+        ("collectors/rates.py", "import planner.cages"),
+        ("collectors/rates.py", "import railwright.settings"),
     ],
 )
 def test_an_upward_import_is_red(tmp_path: Path, importer: str, line: str) -> None:
@@ -65,10 +69,16 @@ def imported() -> Iterator[str]:
                 yield node.module.split(".")[0]
 
 
+IMPORTED_AS = {
+    "pyyaml": "yaml", "grpcio": "grpc", "protobuf": "google", "nats-py": "nats", "influxdb-client": "influxdb_client",
+    "prometheus-client": "prometheus_client",
+}  # fmt: skip
+
+
 def test_dependencies_are_those_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[<>=]", need)[0] for need in project["dependencies"]}
-    declared = {"yaml" if name == "pyyaml" else name for name in declared}
+    declared = {IMPORTED_AS.get(name, name) for name in declared}
     used = set(imported()) - set(sys.stdlib_module_names) - set(PACKAGES)
     used = {"pydantic" if name == "pydantic_core" else name for name in used}
     assert used == declared
