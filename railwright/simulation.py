@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.routing import Method
     from planner.simulate.flows import Flows
     from planner.simulate.job import Stage
+    from planner.simulate.load import Loads
     from planner.simulate.paths import Routing
 
 
@@ -43,6 +44,7 @@ class Answer:
     json: dict[str, Any]
     text: tuple[str, ...]
     why: Callable[[], Iterator[str]]
+    loads: Loads
     jobs: tuple[Job, ...] = ()
     tracks: Sequence[Sequence[Stage]] = ()
     flows: Flows | None = None
@@ -64,7 +66,7 @@ def _jobs(asked: Asked, now: Routing) -> Answer:
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, result.steps, asked.method)
 
-    return Answer(now, told.jobs_json(result), tuple(told.jobs_text(result)), why, tuple(jobs), tracks)
+    return Answer(now, told.jobs_json(result), tuple(told.jobs_text(result)), why, result.loads, tuple(jobs), tracks)
 
 
 def _flows(asked: Asked, now: Routing) -> Answer:
@@ -79,7 +81,7 @@ def _flows(asked: Asked, now: Routing) -> Answer:
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, (), asked.method)
 
-    return Answer(now, told.flows_json(result), tuple(told.flows_text(result)), why, flows=flows)
+    return Answer(now, told.flows_json(result), tuple(told.flows_text(result)), why, result.loads, flows=flows)
 
 
 def read_jobs(paths: Sequence[Path]) -> list[Job]:
@@ -115,4 +117,4 @@ def written(
         asked.method, settings,
     )  # fmt: skip
     with whole_folder(output) as folder:
-        write(scenario, answer.json, folder)
+        write(scenario, answer.json, folder, told.loads_table(answer.now, answer.loads))

@@ -16,7 +16,7 @@ from small_plans import plan_of
 from fabric.catalogue import load_catalogue
 from fabric.errors import InputError
 from fabric.flowfile import Dead, parse_dead, parse_flows
-from fabric.hashing import five_tuples
+from fabric.hashing import EcmpHash, five_tuples
 from fabric.intent import parse_intent
 from fabric.jobfile import Job, job_from
 from fabric.plan import Plan
@@ -26,7 +26,7 @@ from planner.simulate.collectives import bus_factor, shares
 from planner.simulate.events import Clock, Work, spans
 from planner.simulate.flows import ROCE_PORT, Flows, flows
 from planner.simulate.job import run_jobs, workload
-from planner.simulate.paths import paths, tier_hashes
+from planner.simulate.paths import paths, routing, tier_hashes
 from planner.simulate.result import explained, flows_json, jobs_json
 from planner.simulate.trees import double_tree, parent
 from planner.simulate.wires import Ints
@@ -149,6 +149,32 @@ def test_a_pinned_flow_takes_its_pin() -> None:
     pinned = paths(now, many, pins)
     assert (pinned[climbs, 1] == pins[climbs, 0]).all()
     assert (pinned[~climbs] == free[~climbs]).all()
+
+
+def test_weights_share_flows_out_and_a_drained_member_takes_none() -> None:
+    plan = four()
+    plain = prepare(plan)
+    many = some_flows(plan, 4000)
+    climbs = paths(plain, many)[:, 2] >= 0
+    leaf = plain.wires.head[paths(plain, many)[:, 0]]
+    start = plain.wires.up.start
+    first = {int(d): int(plain.wires.up.items[start[d]]) for d in np.unique(leaf)}
+    for weight, low, high in ((3, 0.25, 0.35), (0, 0.0, 0.0), (1, 0.09, 0.16)):
+        now = routing(plain.wires, weights=dict.fromkeys(first.values(), weight))
+        took = paths(now, many)[climbs, 1] == np.array([first[int(d)] for d in leaf[climbs]])
+        assert low <= took.mean() <= high
+    alone = routing(plain.wires, weights=dict.fromkeys(range(2 * plain.wires.links), 0))
+    assert (paths(alone, many)[:, 0] >= 0).all(), "weights of 0 alone are no reason to stand still"
+
+
+def test_a_seed_or_offset_of_a_tier_moves_its_flows() -> None:
+    plan = four()
+    plain = prepare(plan)
+    many = some_flows(plan)
+    leaves = np.flatnonzero(plain.wires.level == 1).tolist()
+    for other in (EcmpHash("murmur3", 7), EcmpHash("toeplitz", 3), EcmpHash("crc32", 5, offset=4)):
+        moved = paths(routing(plain.wires, dict.fromkeys(leaves, other)), many)
+        assert 0.5 < (moved[:, 1] != paths(plain, many)[:, 1]).mean() <= 1
 
 
 # collectives

@@ -104,6 +104,11 @@ def test_a_folder_is_written_whole_and_not_over_another(folder: Path, capsys: py
     assert (code, err) == (0, "")
     assert pl.read_parquet(folder / "out/counters.parquet")["time_ns"].n_unique() == 2
     assert pl.read_parquet(folder / "out/flows.parquet").height > 0
+    loads = pl.read_csv(folder / "out/loads.csv")
+    assert loads.columns == ["from_device", "from_port", "to_device", "to_port", "speed_gbps", "load"]
+    assert loads["load"].is_sorted(descending=True)
+    told = json.loads((folder / "out/simulation.json").read_text())
+    assert loads["load"][0] == pytest.approx(told["links"]["max_load"])
     code, _, err = said(capsys, *arguments)
     assert code == 2
     assert "out" in err

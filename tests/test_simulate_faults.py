@@ -206,6 +206,22 @@ def test_infiniband_waits_for_credits_and_has_no_pfc() -> None:
     assert not [name for name in interval.counters.columns if "pfc" in name or "lldp" in name]
 
 
+def test_stale_counters_stand_still_and_then_make_up_for_it() -> None:
+    found = run(interval=2.0, refresh=5.0, seconds=20.0)
+    _, leaf, port = host_port(four(), "gpu-0000")
+    steps = np.array([grown(found, n, leaf, port, "tx_bytes") for n in range(10)])
+    assert (steps == 0).sum() >= 2
+    assert steps.max() == pytest.approx(400e9 / 8 * 5 / 1.25, rel=0.01)
+    host = host_port(four(), "gpu-0000")[0]
+    assert min(grown(found, n, "gpu-0000", host, "tx_bytes") for n in range(10)) > 0
+
+
+def test_a_run_of_nothing_reports_a_trickle() -> None:
+    (interval,) = intervals(Scenario(four(), "compute", settings=Settings(seconds=10, detail=False)))
+    assert 0 < interval.counters["tx_bytes"].max() < 1_000_000  # type: ignore[operator]
+    assert interval.flows.is_empty()
+
+
 # faults in counters
 
 

@@ -95,7 +95,8 @@ def with_ports(many: Flows, within: Ints) -> Flows:
 
 def joined(parts: Sequence[Flows]) -> Flows:
     """One after the other."""
-    return Flows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Flows)))
+    none = np.empty(0, dtype=np.int64)
+    return Flows(*(np.concatenate([none, *(getattr(part, item.name) for part in parts)]) for item in fields(Flows)))
 
 
 def from_file(table: pl.DataFrame) -> Flows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,17 @@ class Routing:
     any_way: Near
     functions: tuple[EcmpHash, ...]
     hash_of: Small
-    overrides: Mapping[int, EcmpHash] = field(default_factory=dict)
+    weight: Small
+    """Of each channel among the members of its group."""
 
 
-def routing(wires: Wires, hashes: Mapping[int, EcmpHash] | None = None) -> Routing:
-    """The planned hashes of all tiers; ``hashes``: of devices that hash otherwise."""
+def routing(
+    wires: Wires, hashes: Mapping[int, EcmpHash] | None = None, weights: Mapping[int, int] | None = None
+) -> Routing:
+    """The planned hashes of all tiers; ``hashes``: of devices that hash otherwise, ``weights``: of channels, not 1.
+
+    A channel of weight 0 is drained: it takes nothing as long as another leads on.
+    """
     below, any_way = distances(wires)
     functions = list(tier_hashes(wires).values())
     by_level = np.zeros(1 + max(LEVELS.values()), dtype=np.int32)
@@ -50,7 +56,10 @@ def routing(wires: Wires, hashes: Mapping[int, EcmpHash] | None = None) -> Routi
         if own not in functions:
             functions.append(own)
         chosen[device] = functions.index(own)
-    return Routing(wires, endpoints(wires), below, any_way, tuple(functions), chosen, dict(hashes or {}))
+    weight = np.ones(2 * wires.links, dtype=np.int32)
+    for channel, number in (weights or {}).items():
+        weight[channel] = number
+    return Routing(wires, endpoints(wires), below, any_way, tuple(functions), chosen, weight)
 
 
 def tier_hashes(wires: Wires) -> dict[str, EcmpHash]:
@@ -79,8 +88,19 @@ def paths(now: Routing, many: Flows, pins: Small | None = None) -> Hops:
              (wires.across.start, wires.across.items))  # fmt: skip
     pins = np.full((len(many), 1), -1, dtype=np.int32) if pins is None else pins
     hops: Hops = walk(
-        first, last, pins, hashes, now.hash_of, bits, now.below, now.any_way, lists, wires.head, wires.leaf_column
-    )
+        first,
+        last,
+        pins,
+        hashes,
+        now.hash_of,
+        bits,
+        now.below,
+        now.any_way,
+        lists,
+        now.weight,
+        wires.head,
+        wires.leaf_column,
+    )  # fmt: skip
     put_inside(now.wires, many, hops)
     return hops
 

@@ -12,6 +12,7 @@ import polars as pl
 from fabric.counters import parse
 from fabric.samples import OUTCOME_SCHEMA, empty_flows, empty_outcomes, stacked
 from planner.simulate import health, meters
+from planner.simulate.endpoints import stirred
 from planner.simulate.flowsamples import Sampler
 from planner.simulate.pressure import PACKET
 from planner.simulate.states import states
@@ -69,11 +70,13 @@ class Reports:
         self.priority = rules.roce_class if rules else 3
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
         self.away: Mask = np.zeros(len(ports), dtype=np.bool_)
+        self.shown: Added = {}
         self.samplers: dict[int, Sampler] = {}
 
     def interval(self, number: int, begin: float, end: float, pieces: Pieces) -> Interval:
         """What the interval adds, and the reports at its end."""
         rng = np.random.default_rng([self.scenario.settings.seed, number])
+        before = dict(self.meters.sums)
         gauges: Added = {}
         flows = [empty_flows()]
         for epoch, state in pieces:
@@ -82,6 +85,7 @@ class Reports:
             gauges = self._piece(state, weights, first, last, rng, gauges)
             if self.scenario.settings.sampling:
                 flows.append(self._samples(state, weights, first, last, rng))
+        self._refresh(before, begin, end)
         self._reboots(begin, end)
         state = pieces[-1][1]
         silent = self._silent(end)
@@ -128,11 +132,31 @@ class Reports:
     def _now(self, at: float) -> tuple[Fault, ...]:
         return tuple(fault for fault in self.scenario.faults if fault.start <= at < fault.end)
 
+    def _refresh(self, before: Added, begin: float, end: float) -> None:
+        """What the counters show: switches that bring them up to date now and then lag behind what they count."""
+        every = self.scenario.settings.refresh
+        if not every:
+            self.shown = self.meters.sums
+            return
+        phase = stirred(self.ports.device, seed=8) % 1000 / 1000 * every
+        last = np.floor((end - phase) / every) * every + phase
+        last = np.where(self.ports.switch, last, end)
+        part = np.clip((last - begin) / (end - begin), 0.0, 1.0)
+        zero = np.zeros(len(self.ports))
+        shown = {}
+        for name, column in self.meters.sums.items():
+            start = before.get(name, zero)
+            stale = self.shown.get(name, zero)
+            shown[name] = np.where(last >= begin, start + part * (column - start), stale)
+        self.shown = shown
+
     def _reboots(self, begin: float, end: float) -> None:
+        every = np.arange(len(self.ports))
         for fault in self.scenario.faults:
             if fault.kind == "reboot" and begin < fault.end <= end:
                 rows = self.ports.of(fault)
                 self.meters.reset(rows)
+                self.shown = {name: np.where(np.isin(every, rows), 0.0, column) for name, column in self.shown.items()}
                 self.booted[rows] = fault.end
 
     def _silent(self, end: float) -> Mask:
@@ -159,7 +183,7 @@ class Reports:
         columns["counter_discontinuity_seconds"] = np.zeros(len(self.ports))
         if settings.detail:
             columns |= health.optics(self.ports, faults, rng)
-        known = {name: np.floor(column) if _whole(name) else column for name, column in self.meters.sums.items()}
+        known = {name: np.floor(column) if _whole(name) else column for name, column in self.shown.items()}
         if not settings.detail:
             known = {name: column for name, column in known.items() if not name.startswith("fec_codewords_b")}
         frame = self.ports.names.select(

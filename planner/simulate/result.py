@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     from planner.simulate.job import JobsResult, StepResult
@@ -93,6 +94,25 @@ def explained(now: Routing, loads: Loads, steps: tuple[StepResult, ...] = (), me
         order = np.argsort(-loads.load, kind="stable")[:HOTTEST]
         for channel, load in zip(loads.channel[order], loads.load[order], strict=True):
             yield f"  {channel_name(now, int(channel))}: load {load:.2f}"
+
+
+def loads_table(now: Routing, loads: Loads) -> pl.DataFrame:
+    """``from_device,from_port,to_device,to_port,speed_gbps,load`` of the links between switches, hottest first."""
+    order = np.argsort(-loads.load, kind="stable")
+    link, reverse = loads.channel[order] // 2, loads.channel[order] % 2 == 1
+    fabric = now.wires.plan.fabric
+    names, ports, rows = fabric.device_names(), fabric.ports["name"], fabric.links[link]
+    ends = [(names.gather(rows[f"{side}_device"]), ports.gather(rows[f"{side}_port"])) for side in "ab"]
+    columns = {"load": loads.load[order], "speed_gbps": rows["speed_gbps"], "back": reverse}
+    for side, (device, port) in zip("ab", ends, strict=True):
+        columns |= {f"{side}_device": device, f"{side}_port": port}
+    table = pl.DataFrame(columns)
+    chosen = {
+        f"{way}_{what}": pl.when("back").then(f"{last}_{what}").otherwise(f"{first}_{what}")
+        for way, first, last in (("from", "a", "b"), ("to", "b", "a"))
+        for what in ("device", "port")
+    }
+    return table.select(**chosen, speed_gbps="speed_gbps", load="load")
 
 
 def _why(step: StepResult, method: str) -> str:

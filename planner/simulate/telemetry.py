@@ -16,7 +16,7 @@ import numpy as np
 from fabric.qos import QosPlan, qos
 from planner.simulate import router as route_by
 from planner.simulate.effects import Effects, degraded, effects
-from planner.simulate.events import BATCH, Clock, Work, spans
+from planner.simulate.events import BATCH, Clock, Span, Work, spans
 from planner.simulate.flows import joined
 from planner.simulate.job import Stage, routed
 from planner.simulate.offered import run_flows
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 
 START_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z: a run begins at a fixed time, so that the same run gives the same bytes."""
+
+
+IDLE = Span(
+    0.0, np.inf, np.empty((0, 3), np.int64), np.empty(0), np.empty(0), np.zeros(1, np.int32), np.empty(0, np.int32)
+)
+"""Nothing runs."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,8 @@ def _state(scenario: Scenario, whole: Wires, rules: QosPlan | None, faults: tupl
         tracks = found.stages(scenario.tracks)
         works = routed(now, tracks, router)
         all_spans = list(spans(works, now.wires.gbps, Clock(), scenario.settings.batch, found.storms))
-        period = sum(span.seconds for span in all_spans) * (1 + scenario.settings.idle)
+        period = sum(span.seconds for span in all_spans) * (1 + scenario.settings.idle) or np.inf
+    all_spans = all_spans or [IDLE]
     curves, drops = _drifted(now.wires, curve(now.wires, rules), faults), _no_pause(now.wires, faults)
     pressed = tuple(pressure(now.wires, span, whole.gbps, curves, drops) for span in all_spans)
     line = Timeline(tuple(all_spans), pressed, period)

@@ -62,6 +62,7 @@ def walk(
     below: Near,
     any_way: Near,
     lists: Any,
+    weight: Small,
     head: Small,
     leaf_column: Small,
 ) -> Hops:
@@ -70,7 +71,8 @@ def walk(
     ``first`` and ``last``: the host's channel to its leaf and the far leaf's to its host, −1 where there is none.
     ``pins``: n × k channels that a flow takes where it passes their tail and they lead on. ``hashes``: functions × n;
     ``hash_of``: function of each device; ``bits``: of each function, 0 where the remainder counts, else the hash's
-    width (members take equal ranges). ``lists``: start and items of the channels up, down and across.
+    width (members take equal ranges). ``lists``: start and items of the channels up, down and across. ``weight``: of
+    each channel among the members of its group; one of weight w counts as w members.
     """
     n = len(first)
     hops = np.full((n, MOST_HOPS), -1, np.int32)
@@ -87,7 +89,7 @@ def walk(
             if near[device, target] >= FAR or at == MOST_HOPS - 1:
                 hops[i, :] = -1
                 break
-            channel = _next(i, device, target, rising, near, pins, hashes, hash_of, bits, lists, head, below)
+            channel = _next(i, device, target, rising, near, pins, hashes, hash_of, bits, lists, weight, head, below)
             hops[i, at] = channel
             device, at = head[channel], at + 1
         else:
@@ -98,28 +100,41 @@ def walk(
 @njit(cache=True, nogil=True)
 def _next(
     i: int, device: int, target: int, rising: bool, near: Near, pins: Small, hashes: Any, hash_of: Small, bits: Small,
-    lists: Any, head: Small, below: Near,
+    lists: Any, weight: Small, head: Small, below: Near,
 ) -> int:  # fmt: skip
     """The channel that flow i takes at a device: its pin where that leads on, else the hash's choice."""
-    start, items = lists[0] if rising else lists[1]
     wanted = near[device, target] - 1
-    count = 0
+    start, items = lists[0] if rising else lists[1]
     for at in range(start[device], start[device + 1]):
         if near[head[items[at]], target] == wanted:
-            count += 1
             for k in range(pins.shape[1]):
                 if pins[i, k] == items[at]:
                     return int(items[at])
-    if count == 0:
+    members, total = _members(device, target, wanted, start, items, near, weight, head)
+    if members == 0:
         start, items = lists[2]
-        for at in range(start[device], start[device + 1]):
-            count += int(below[head[items[at]], target] == wanted)
+        near = below
+        members, total = _members(device, target, wanted, start, items, near, weight, head)
     function = hash_of[device]
     hashed = np.int64(hashes[function, i])
+    count = total if total else members
     pick = (hashed * count) >> bits[function] if bits[function] else hashed % count
     for at in range(start[device], start[device + 1]):
         if near[head[items[at]], target] == wanted:
-            if pick == 0:
+            pick -= weight[items[at]] if total else 1
+            if pick < 0:
                 return int(items[at])
-            pick -= 1
     return -1
+
+
+@njit(cache=True, nogil=True)
+def _members(
+    device: int, target: int, wanted: int, start: Small, items: Small, near: Near, weight: Small, head: Small
+) -> tuple[int, int]:
+    """How many channels of a device lead on, and the sum of their weights."""
+    members, total = 0, 0
+    for at in range(start[device], start[device + 1]):
+        if near[head[items[at]], target] == wanted:
+            members += 1
+            total += weight[items[at]]
+    return members, total

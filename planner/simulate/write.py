@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from planner.simulate.telemetry import Scenario
 
 
-def write(scenario: Scenario, answer: dict[str, Any], folder: Path) -> None:
-    """Write all files; an interval is held at a time."""
+def write(scenario: Scenario, answer: dict[str, Any], folder: Path, loads: pl.DataFrame | None = None) -> None:
+    """Write all files; an interval is held at a time. ``loads``: that of ``result.loads_table``."""
     (folder / "simulation.json").write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
     lines = truth(scenario.plan, scenario.network, scenario.faults, scenario.settings.start_ns)
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     (folder / "truth.jsonl").write_text(text, encoding="utf-8")
+    if loads is not None:
+        loads.write_csv(folder / "loads.csv", float_precision=6)
     jobs_csv(scenario).write_csv(folder / "jobs.csv")
     qps_csv(scenario).write_csv(folder / "qps.csv")
     _tables(intervals(scenario), folder)
