@@ -14,10 +14,12 @@ from collectors.sources.sflow.agents import Agents
 from collectors.sources.sflow.receive import SLOTS, Receiver, listen
 from collectors.sources.sflow.station import MOST_ROWS, NAME, Station
 
-ROUNDS = 8
+ROUNDS = 16
 """System calls before other tasks get their turn."""
-GATHER_SECONDS = 0.01
-"""How long datagrams gather in the kernel between two drains: few wake-ups, many datagrams each."""
+MOST_PAUSE = 0.1
+"""Seconds that datagrams gather in the kernel at most."""
+BURST, DATAGRAM_ROOM = 20_000, 4608
+"""Datagrams a second that must not overflow the kernel's buffer, and what it reckons for one of 1,400 bytes at most."""
 BUFFER_BYTES = 16 << 20
 """Asked of the kernel for what arrives meanwhile; it may give less (net.core.rmem_max)."""
 
@@ -77,31 +79,24 @@ class SFlow:
 
     async def _forever(self, emit: Emit, interval: float) -> None:
         clock = asyncio.get_running_loop().time
-        due = clock() + interval
+        due, pause = clock() + interval, self._pause()
         while True:
-            await self._readable(due - clock())
             full, busy = self._drain()
             whole = clock() >= due
             if full or whole:
                 await emit(await asyncio.to_thread(self._station.polls, whole))
-            else:
-                await asyncio.sleep(0 if busy else min(GATHER_SECONDS, max(0.0, due - clock())))
-            if whole:
-                due = max(due + interval, clock())
+                if whole:
+                    due = max(due + interval, clock())
+            elif not busy:
+                # Few wake-ups with many datagrams each: their times are the kernel's, not ours.
+                await asyncio.sleep(min(pause, max(0.0, due - clock())))
+            await asyncio.sleep(0)
 
-    async def _readable(self, timeout: float) -> None:
-        """Wait until there is something to read, or until the time is over."""
-        loop, done = asyncio.get_running_loop(), asyncio.Event()
-        if self._socket is None or len(self._waiting):
-            return
-        loop.add_reader(self._socket, done.set)
-        try:
-            async with asyncio.timeout(max(0.0, timeout)):
-                await done.wait()
-        except TimeoutError:
-            return
-        finally:
-            loop.remove_reader(self._socket)
+    def _pause(self) -> float:
+        """Seconds in which a burst fills half of the kernel's buffer."""
+        assert self._socket is not None
+        room = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        return min(MOST_PAUSE, room / DATAGRAM_ROOM / 2 / BURST)
 
     def _drain(self) -> tuple[bool, bool]:
         """Read and decode what is there: whether the tables are full, whether more may be waiting."""

@@ -29,6 +29,8 @@ from collectors.sources.sflow.lookup import find
 
 LARGEST_SAMPLE = 8 + 44 + 24 + GENERIC_BYTES + ETHERNET_BYTES + 80
 """Bytes of any sample without its sampled header, at most."""
+FLOW_SAMPLE = 8 + 44 + 24
+"""Bytes of a flow sample without its sampled header, at most."""
 NO_IP = 0x88B5
 """Ethertype of a frame without an IP header: IEEE 802's for local experiments."""
 LARGEST_INDEX = 0x3FFFFFFE
@@ -50,7 +52,7 @@ def pack(
     for place in order:
         flow = place < len(flows)
         row_target, row_time = _when(flows, interfaces, place)
-        full = at - begun + LARGEST_SAMPLE + (limits[1] if flow else 0) > limits[0]
+        full = at - begun + (FLOW_SAMPLE + limits[1] if flow else LARGEST_SAMPLE) > limits[0]
         if row_target != speaker or full or row_time - first >= limits[2]:
             if count:
                 made += _close(out, begun, at, count, last, speaker, heads, sent, limits[3], table, made)
