@@ -9,39 +9,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from collectors.secrets import Secret
-from collectors.sources.snmp.ber import INTEGER, OCTETS
-from collectors.sources.snmp.responder import COUNTER64, GAUGE32, TIMETICKS, Oid, Responder, Tree, tree
+from collectors.sources.snmp.responder import Responder, Tree, tree
 
 PORTS = 8
 NAMES = tuple(f"Ethernet{4 * number}" for number in range(PORTS))
-BYTES_A_SECOND = 10**8
-"""Of the first port; the second sends twice as much, and so on."""
-_IF, _IFX = (1, 3, 6, 1, 2, 1, 2, 2, 1), (1, 3, 6, 1, 2, 1, 31, 1, 1, 1)
+Object = tuple[tuple[int, ...], int, int | bytes]
+_INTEGER, _OCTETS, _GAUGE, _TICKS, _COUNTER64 = 0x02, 0x04, 0x42, 0x43, 0x46
+_SYSTEM, _IF, _IFX = (1, 3, 6, 1, 2, 1, 1), (1, 3, 6, 1, 2, 1, 2, 2, 1), (1, 3, 6, 1, 2, 1, 31, 1, 1, 1)
 
 
 def objects(seconds: float) -> Tree:
-    """What it has so long after its start: system, interfaces, ifTable and ifXTable."""
-    system: list[tuple[Oid, int, int | bytes]] = [
-        ((1, 3, 6, 1, 2, 1, 1, 1, 0), OCTETS, b"railwright demo"),
-        ((1, 3, 6, 1, 2, 1, 1, 3, 0), TIMETICKS, int(seconds * 100)),
-        ((1, 3, 6, 1, 2, 1, 2, 1, 0), INTEGER, PORTS),
-        ((1, 3, 6, 1, 2, 1, 31, 1, 5, 0), TIMETICKS, 0),
+    """What it has so long after its start: system, ifNumber, ifTable and ifXTable."""
+    found: list[Object] = [
+        ((*_SYSTEM, 1, 0), _OCTETS, b"railwright demo"),
+        ((*_SYSTEM, 3, 0), _TICKS, int(seconds * 100)),
+        ((1, 3, 6, 1, 2, 1, 2, 1, 0), _INTEGER, PORTS),
+        ((1, 3, 6, 1, 2, 1, 31, 1, 5, 0), _TICKS, 0),
     ]
-    ports = [one for index, name in enumerate(NAMES, start=1) for one in _port(index, name, seconds)]
-    return tree([*system, *ports])
+    for index, name in enumerate(NAMES, start=1):
+        found += _port(index, name.encode(), seconds)
+    return tree(found)
 
 
-def _port(index: int, name: str, seconds: float) -> Iterator[tuple[Oid, int, int | bytes]]:
-    rate = BYTES_A_SECOND * index
-    for column, value in ((1, index), (7, 1), (8, 1)):
-        yield (*_IF, column, index), INTEGER, value
-    yield (*_IF, 2, index), OCTETS, name.encode()
-    yield (*_IFX, 1, index), OCTETS, name.encode()
-    yield (*_IFX, 18, index), OCTETS, b""
-    yield (*_IFX, 15, index), GAUGE32, 400_000
-    yield (*_IFX, 19, index), TIMETICKS, 0
-    for column, each in ((6, rate), (7, rate // 1000), (10, rate // 2), (11, rate // 2000)):
-        yield (*_IFX, column, index), COUNTER64, int(seconds * each)
+def _port(index: int, name: bytes, seconds: float) -> Iterator[Object]:
+    rate = 10**8 * index
+    yield from (
+        ((*_IF, 1, index), _INTEGER, index),
+        ((*_IF, 2, index), _OCTETS, name),
+        ((*_IF, 7, index), _INTEGER, 1),
+        ((*_IF, 8, index), _INTEGER, 1),
+        ((*_IFX, 1, index), _OCTETS, name),
+        ((*_IFX, 15, index), _GAUGE, 400_000),
+        ((*_IFX, 18, index), _OCTETS, b""),
+        ((*_IFX, 19, index), _TICKS, 0),
+    )
+    for column, each in {6: rate, 7: rate // 1000, 10: rate // 2, 11: rate // 2000}.items():
+        yield (*_IFX, column, index), _COUNTER64, int(seconds * each)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ class Entry:
     """One source.
 
     ``at``: module and class; ``asks``: ``switch``, ``host`` (devices of the plan, by their management addresses) or
-    ``subnet`` (InfiniBand networks of the plan); ``port``: where devices listen, unless the settings say otherwise;
+    ``subnet`` (InfiniBand networks of the plan); ``port``: where devices listen, unless the settings say otherwise (of
+    a subnet: the port of the adapter to ask through; of a source that takes ``port`` itself: where it listens);
     ``period``: seconds between polls, or that a listening source gathers; ``own``: settings that the class takes for
     itself, all others are options of each target; ``check``: module and function that raises InputError for options
     that cannot be.

@@ -173,8 +173,10 @@ def _chosen(name: str, found: SourceSettings, secrets: Secrets) -> Chosen:
     entry = SOURCES[name]
     given = _revealed(found.model_extra or {}, secrets)
     own = {key: given.pop(key) for key in entry.own if key in given}
-    if "port" in entry.own and found.port is not None:
+    if found.port is not None and "port" in entry.own:
         own["port"] = found.port
+    elif found.port is not None and entry.asks == "subnet":
+        given["port"] = found.port
     variants = tuple(
         (tuple(variant.get("devices", ())), given | _revealed(_without_devices(variant), secrets))
         for variant in found.variants

@@ -17,13 +17,10 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, need
-from hypothesis import given
-from hypothesis import strategies as st
 from planned import planned
 
-from collectors.demo_agent import NAMES, agent, objects
+from collectors.demo_agent import NAMES, agent
 from collectors.secrets import Secret
-from collectors.sources.snmp.responder import Responder
 from collectors.store import open_store
 from fabric.bundle import write_plan
 from railwright.cli import main
@@ -202,8 +199,3 @@ def test_the_agent_of_the_demonstration_says_what_snmpbulkwalk_reads() -> None:
         assert len([line for line in out.splitlines() if "Counter64" in line]) == 4 * len(NAMES)
         wrong = [word.replace(COMMUNITY, "wrong") for word in [*words[:1], "-r0", "-t0.3", *words[1:]]]
         assert subprocess.run(wrong, capture_output=True, timeout=30, check=False).returncode != 0
-
-
-@given(st.binary(max_size=200))
-def test_the_agent_of_the_demonstration_says_nothing_to_noise(data: bytes) -> None:
-    assert Responder(Secret(COMMUNITY), lambda: objects(0.0)).answer(data) is None
