@@ -24,7 +24,7 @@ from planner.placement.counts import Counts, counted
 from planner.placement.hosts import hosts_of, placed
 from planner.placement.order import in_order
 from planner.placement.place import Placed, place, row_cost
-from planner.placement.shape import shape_of
+from planner.placement.shape import Prices, Shape, shape_of
 from planner.placement.start import starts
 from planner.placement.supply import Supply, supply_of
 from planner.placement.told import json_of, split, words_of
@@ -174,7 +174,28 @@ def test_pieces_are_not_more_than_needed(stages: int, height: int, free: list[in
                     now = pieces + sum(take > 0 for take in row)
                     following[rest] = min(now, following.get(rest, now))
         states = following
-    assert least_pieces(stages, height, np.array(free)) <= min(states.values())
+    reach = np.cumsum(np.sort(np.array(free))[::-1])
+    assert least_pieces(stages, height, reach) <= min(states.values())
+
+
+@given(st.integers(1, 5), st.integers(2, 5), st.lists(st.integers(0, 9), min_size=1, max_size=4))
+def test_rings_are_not_bound_above_what_stages_in_segments_need(stages: int, height: int, free: list[int]) -> None:
+    """The bound of rings alone against all tables of whole numbers: a stage in c ≥ 2 segments costs c."""
+    assume(sum(free) >= stages * height)
+    rows = [row for row in product(range(height + 1), repeat=len(free)) if sum(row) == height]
+    states = {tuple(free): 0}
+    for _ in range(stages):
+        following: dict[tuple[int, ...], int] = {}
+        for left, cost in states.items():
+            for row in rows:
+                rest = tuple(have - take for have, take in zip(left, row, strict=True))
+                if min(rest) >= 0:
+                    pieces = sum(take > 0 for take in row)
+                    now = cost + (pieces if pieces > 1 else 0)
+                    following[rest] = min(now, following.get(rest, now))
+        states = following
+    shape = Shape(stages, height, 1, 1, Prices(ring=1))
+    assert simple_bound(shape, np.array(free)) <= min(states.values())
 
 
 # --- pods -------------------------------------------------------------------------------------------------------------
@@ -188,6 +209,7 @@ def test_data_parallel_inside_segments_and_pipelines_across() -> None:
     assert found.spread == pytest.approx(1 - 1 / 8)
 
 
+@pytest.mark.slow
 def test_a_pod_half_full() -> None:
     """15,360 GPUs, hosts busy at random: 960 are placed, the gap is known, all of them are free ones."""
     names = planned("hpn7-pod").fabric.hosts.filter(role="compute", spare=False)
