@@ -100,6 +100,8 @@ class Running:
         for _, device in sorted(key for key in self._polled - wanted if key[0] == name):
             self.schedule.remove(name, device)
             self._polled.discard((name, device))
+            if hasattr(source, "forget"):
+                source.forget(device)
         for target in ours:
             if (name, target.device) not in self._polled:
                 self.schedule.add(source, target, self._chosen[name].pace)

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from railwright.cli.base import Command, State, json_option, open_plan, print_json
+from railwright.cli.base import Command, State, json_option, open_plan
 
 if TYPE_CHECKING:
     from collectors.secrets import Secrets
-    from collectors.service import Roles, Service, Site
+    from collectors.service import Site
     from collectors.settings import Collect
-    from railwright.cli.collect_table import Board
 
 EXAMPLE = """\
 railwright collect --demo --for 30
 railwright collect out/hpn --secrets secrets.env
 railwright collect out/hpn --bus nats://127.0.0.1:4222 --only collect"""
-MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,16 @@ class Asked:
     seconds: float | None
     metrics: str | None
     as_json: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """Who is to be asked, how, with which secrets, and where samples go."""
+
+    site: Site
+    settings: Collect
+    secrets: Secrets
+    url: str
 
 
 @click.command(cls=Command, example=EXAMPLE)
@@ -99,7 +104,9 @@ def collect(
                 raise click.UsageError("missing argument PLAN (or --demo)")
             site, settings, secrets = _planned(state, plan, sources, targets, secrets_file, asked)
         url = url or settings.shared.store or _default_store(stack, plan)
-        return _run(state, site, settings, secrets, url, asked)
+        from railwright.cli.collecting import run
+
+        return run(state, Work(site, settings, secrets, url), asked)
 
 
 def _planned(
@@ -135,129 +142,3 @@ def _default_store(stack: ExitStack, plan: Path | None) -> str:
     import tempfile
 
     return f"duckdb:{stack.enter_context(tempfile.TemporaryDirectory(prefix='railwright-demo-'))}/demo.duckdb"
-
-
-def _run(state: State, site: Site, settings: Collect, secrets: Secrets, url: str, asked: Asked) -> int:
-    from collectors.service import Roles
-    from collectors.store import open_store
-    from railwright.cli.collect_table import Board
-
-    if asked.only and (asked.bus or settings.shared.bus) == "memory:":
-        raise click.UsageError("--only needs a bus between processes: --bus nats://HOST:PORT")
-    store = None if asked.only == "collect" else open_store(url, spool=asked.spool, plan=site.plan)
-    board = Board()
-    try:
-        roles = Roles(asked.only != "write", store)
-        health = asyncio.run(_serve(state, site, settings, secrets, roles, board, asked))
-    finally:
-        if store is not None:
-            store.close()
-    if asked.as_json:
-        print_json(health | {"outcomes": dict(board.outcomes)})
-    elif asked.only != "write":
-        click.echo(board.text(health))
-    return 0
-
-
-async def _serve(
-    state: State, site: Site, settings: Collect, secrets: Secrets, roles: Roles, board: Board, asked: Asked
-) -> dict[str, dict[str, float]]:
-    from collectors.bus import open_bus
-    from collectors.service import Service
-
-    bus = await open_bus(asked.bus or settings.shared.bus, secrets=secrets)
-    try:
-        service = Service(site, settings, bus, roles, tell=_say, watch=board.watch)
-        with _metrics(service, asked.metrics or settings.shared.metrics, secrets):
-            async with _stopping(asked.seconds) as stop, _showing(state, service, board):
-                await service.run(stop)
-        return {name: dict(numbers) for name, numbers in service.health().items()}
-    finally:
-        await bus.close()
-
-
-def _say(line: str) -> None:
-    click.echo(f"railwright: {line}", err=True)
-
-
-@contextmanager
-def _metrics(service: Service, where: str | None, secrets: Secrets) -> Iterator[None]:
-    """``/metrics`` until the block ends, where it was asked for."""
-    if where is None:
-        yield
-        return
-    from collectors.exposition import MetricsServer, registry
-    from fabric.errors import InputError, Problem
-
-    host, _, port = where.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise InputError(Problem("--metrics", f'"{where}" is no address and port', "write 127.0.0.1:9810"))
-    token = secrets["METRICS_TOKEN"].reveal()
-    server = MetricsServer(registry([service.samples]), token, host.strip("[]") or "127.0.0.1", int(port))
-    try:
-        _say(f"metrics at http://{server.host}:{server.port}/metrics")
-        yield
-    finally:
-        server.close()
-
-
-@asynccontextmanager
-async def _stopping(seconds: float | None) -> AsyncIterator[asyncio.Event]:
-    """An event set by SIGINT, SIGTERM or after so many seconds; a second signal does not wait for anything."""
-    import signal
-
-    loop, stop, task = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
-
-    def signalled() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        stop.set()
-
-    timer = loop.call_later(seconds, stop.set) if seconds else None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, signalled)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        if timer is not None:
-            timer.cancel()
-
-
-@asynccontextmanager
-async def _showing(state: State, service: Service, board: Board) -> AsyncIterator[None]:
-    """A live table, a line a minute, or nothing."""
-    from collectors.tasks import end
-
-    how = state.settings["progress"]
-    live = how == "bars" or (how == "auto" and sys.stderr.isatty())
-    task = None
-    if how != "none":
-        task = asyncio.create_task(_live(state, service, board) if live else _lines(service, board))
-    try:
-        yield
-    finally:
-        await end(task)
-
-
-async def _live(state: State, service: Service, board: Board) -> None:
-    from rich.console import Console
-    from rich.live import Live
-
-    color = state.settings["color"]
-    console = Console(
-        stderr=True, no_color=True if color == "never" else None, force_terminal=color == "always" or None
-    )
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        while True:
-            live.update(board.table(service.health()), refresh=True)
-            await asyncio.sleep(0.5)
-
-
-async def _lines(service: Service, board: Board) -> None:
-    from railwright.cli.collect_table import summary
-
-    while True:
-        await asyncio.sleep(MINUTE)
-        _say(summary(board, service.health()))
