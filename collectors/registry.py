@@ -39,6 +39,9 @@ SOURCES: dict[str, Entry] = {
     "sflow": Entry(
         "collectors.sources.sflow.source:SFlow", "switch", 6343, 10, True, ("address", "port", "forwarders")
     ),
+    "traps": Entry(
+        "collectors.sources.traps:Traps", "switch", 162, 1, True, ("address", "port"), "collectors.sources.traps:check"
+    ),
     "infiniband": Entry("collectors.sources.infiniband:InfinibandSource", "subnet", 0, 30),
     "host": Entry("collectors.sources.host:HostSource", "host", 9342, 10, own=("ca",)),
     "lldp": Entry("collectors.sources.lldp:LldpSource", "switch", 0, 60, check="collectors.sources.lldp:check"),
