@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from collectors.store.linekernel import Texts, write_lines
-from collectors.store.series import LAG, PLACE, TEXT, SeriesTags, escaped, series_of
+from collectors.store.series import LAG, TEXT, SeriesTags, escaped, series_of, tag_text
 from collectors.store.tables import ROLLUP_KEY
 from collectors.store.tidy import MILLISECOND_NS
 from fabric.samples import KEYS
@@ -23,7 +23,7 @@ VALUES = 1 << 19
 ROWS = 1 << 14
 
 
-def counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> Iterator[bytes]:
+def counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> Iterator[bytes | memoryview]:
     """Lines of a table of counters (tidy), some thousand rows at a time; none where there are no rows."""
     rows = max(1024, VALUES // max(1, frame.width))
     for start in range(0, frame.height, rows):
@@ -35,13 +35,12 @@ def _counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> bytes:
     for column in frame.columns[len(KEYS) :]:
         series = series_of(column)
         groups.setdefault((series.measurement, series.tag), []).append(column)
-    tagged = tags.tagged(frame.select(*KEYS))
-    place = tagged.select(place=_tag_text(("device", "fabric", *PLACE, "port")))["place"]
+    place = tags.places(frame)
     lag = (frame["received_ns"] - frame["time_ns"]) / 1e9
-    found = []
+    found: list[bytes | memoryview] = []
     for own, port in (("railwright_port", True), ("railwright_device", False)):
         columns = groups.pop((own, None), [])
-        its = frame.select(lag=pl.when(pl.col("port").is_not_null() == port).then(lag))["lag"]
+        its = lag.set(frame["port"].is_not_null() != port, None)
         found.append(_lines(own, place, frame.select("time_ns", *columns), {LAG: its}))
     for (measurement, tag), columns in groups.items():
         if measurement == TEXT:
@@ -52,18 +51,15 @@ def _counter_lines(frame: pl.DataFrame, tags: SeriesTags) -> bytes:
     return b"".join(found)
 
 
-def _lines(measurement: str, place: pl.Series, frame: pl.DataFrame, more: dict[str, pl.Series]) -> bytes:
+def _lines(measurement: str, place: pl.Series, frame: pl.DataFrame, more: dict[str, pl.Series]) -> bytes | memoryview:
     """Lines of the rows of ``frame`` (``time_ns`` and counters) that have a value; ``more``: other float fields."""
     frame = frame.with_columns(pl.Series(name, values) for name, values in more.items())
     names = [name for name in frame.columns if name != "time_ns" and frame[name].null_count() < frame.height]
     if not names:
         return b""
-    frame = frame.select("time_ns", *names)
-    some = pl.any_horizontal(pl.col(name).is_not_null() for name in names)
-    kept = frame.select(some.alias("some"))["some"]
-    frame, place = frame.filter(kept), place.filter(kept)
-    if frame.is_empty():
-        return b""
+    if all(frame[name].null_count() for name in names):
+        some = frame.select(some=pl.any_horizontal(pl.col(name).is_not_null() for name in names))["some"]
+        frame, place = frame.filter(some), place.filter(some)
     fields = {name: name if name in more else series_of(name).field for name in names}
     whole = [name for name in names if not frame.schema[name].is_float()]
     numbers = [name for name in names if frame.schema[name].is_float()]
@@ -81,14 +77,16 @@ def _values(frame: pl.DataFrame, names: Sequence[str]) -> npt.NDArray[np.uint64]
     """Columns of whole numbers, a row of the array a column; nulls are 0."""
     values = np.zeros((len(names), frame.height), np.uint64)
     for row, name in enumerate(names):
-        values[row] = frame[name].cast(pl.UInt64).fill_null(0).to_numpy()
+        column = frame[name].cast(pl.UInt64)
+        values[row] = (column.fill_null(0) if column.null_count() else column).to_numpy()
     return values
 
 
 def _present(frame: pl.DataFrame, names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    present = np.zeros((len(names), frame.height), np.bool_)
+    present = np.ones((len(names), frame.height), np.bool_)
     for row, name in enumerate(names):
-        present[row] = frame[name].is_not_null().to_numpy()
+        if frame[name].null_count():
+            present[row] = frame[name].is_not_null().to_numpy()
     return present
 
 
@@ -104,7 +102,7 @@ def _float_fields(frame: pl.DataFrame, fields: dict[str, str]) -> pl.Series:
 
 
 def _text_lines(frame: pl.DataFrame, column: str, place: pl.Series) -> bytes:
-    rows = frame.select("time_ns", escaped(pl.col(column).str.slice(0, 200)).alias("text"), place=place)
+    rows = frame.select("time_ns", escaped(pl.col(column)).alias("text"), place=place)
     rows = rows.drop_nulls("text")
     if rows.is_empty():
         return b""
@@ -115,16 +113,10 @@ def _text_lines(frame: pl.DataFrame, column: str, place: pl.Series) -> bytes:
     return "".join(rows.select(line.alias("line"))["line"].to_list()).encode()
 
 
-def _tag_text(names: Sequence[str]) -> pl.Expr:
-    """``,name=value`` of each column that is not null, one text a row."""
-    parts = [pl.concat_str(pl.lit(f",{name}="), escaped(pl.col(name))) for name in names]
-    return pl.concat_str(parts, ignore_nulls=True)
-
-
-def outcome_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
+def outcome_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes | memoryview]:
     """``railwright_poll`` lines of a table of outcomes: how long it took, how many rows it gave."""
     rows = frame.with_columns(fabric=pl.lit(fabric, dtype=pl.String))
-    place = rows.select(place=_tag_text(("fabric", "source", "device", "outcome")))["place"]
+    place = rows.select(place=tag_text(("fabric", "source", "device", "outcome")))["place"]
     seconds = {"seconds": rows["seconds"].fill_null(0.0), "rows": rows["rows"].fill_null(0).cast(pl.Float64)}
     for start in range(0, rows.height, ROWS):
         part = slice(start, start + ROWS)
@@ -132,11 +124,11 @@ def outcome_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
         yield _lines("railwright_poll", place[part], rows[part].select("time_ns"), numbers)
 
 
-def rollup_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes]:
+def rollup_lines(frame: pl.DataFrame, fabric: str | None) -> Iterator[bytes | memoryview]:
     """``railwright_rollup`` lines: a field ``<counter>_per_second_<sum|max|p99>`` a counter, a line a row."""
     keys = [name for name in ROLLUP_KEY if name not in ("time_ns", "counter")]
     rows = frame.with_columns(fabric=pl.lit(fabric, dtype=pl.String))
-    place = rows.select(place=_tag_text(("fabric", *keys)))["place"]
+    place = rows.select(place=tag_text(("fabric", *keys)))["place"]
     for (counter,), part in rows.with_columns(place=place).partition_by("counter", as_dict=True).items():
         numbers = {f"{counter}_per_second_{name}": part[name] for name in ("sum", "max", "p99")}
         counts = {name: part[name].cast(pl.Float64) for name in ("ports", "ports_with_errors")}

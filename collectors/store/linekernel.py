@@ -13,6 +13,8 @@ from numba import njit
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
+_PAIRS = np.frombuffer("".join(f"{n:02}" for n in range(100)).encode(), np.uint8)
+_POWERS = np.array([10**n for n in range(20)], np.uint64)
 _NUMBER = 22
 """Most bytes of a whole number with its suffix."""
 
@@ -44,7 +46,7 @@ def write_lines(
     present: npt.NDArray[np.bool_],
     others: Texts,
     times: npt.NDArray[np.int64],
-) -> bytes:
+) -> memoryview:
     """A line a row: prefix, ``name=valueu`` of the values present, the other fields (each with a comma before), time.
 
     ``values``, ``present``: a row a name, a column a line; every line has a field.
@@ -53,7 +55,7 @@ def write_lines(
     a_line = int(heads.size) + len(names) * _NUMBER + _NUMBER + 2
     out = np.empty(prefixes.size + others.size + len(times) * a_line, np.uint8)
     used = _write(*prefixes, *heads, values, present, *others, times, out)
-    return out[:used].tobytes()
+    return out[:used].data
 
 
 @njit(cache=True, nogil=True)
@@ -98,13 +100,20 @@ def _copy(data: Bytes, start: int, stop: int, out: Bytes, at: int) -> int:
 
 @njit(cache=True, nogil=True, inline="always")
 def _digits(value: np.uint64, out: Bytes, at: int) -> int:
-    ten = np.uint64(10)
-    left, count = value // ten, 1
-    while left > 0:
-        left //= ten
+    """Write the digits from the last, two at a time."""
+    hundred = np.uint64(100)
+    count = 1
+    while count < 20 and value >= _POWERS[count]:
         count += 1
-    left = value
-    for place in range(at + count - 1, at - 1, -1):
-        out[place] = np.uint8(48 + left % ten)
-        left //= ten
+    place = at + count - 1
+    while value >= hundred:
+        rest = value // hundred
+        pair = 2 * (value - rest * hundred)
+        out[place] = _PAIRS[pair + np.uint64(1)]
+        out[place - 1] = _PAIRS[pair]
+        place -= 2
+        value = rest
+    out[place] = _PAIRS[2 * value + np.uint64(1)]
+    if place > at:
+        out[at] = _PAIRS[2 * value]
     return at + count

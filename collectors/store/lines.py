@@ -80,7 +80,7 @@ class LineStore:
             self._beside().write_rollups(rollups)
             self._append(rollup_lines(rollups, self._fabric))
 
-    def _append(self, lines: Iterable[bytes]) -> None:
+    def _append(self, lines: Iterable[bytes | memoryview]) -> None:
         spool, _ = self._opened()
         for part in lines:
             if part:

@@ -1,14 +1,15 @@
 """What counters are called as series, and the tags that the plan gives each port.
 
 ``railwright_<object>_<counter>``, with ``_total`` for counters: measurement and field in line protocol, one name in
-PromQL. Tags are those of ``TAG_NAMES``; where the plan has no port or device of that name, its names alone.
+PromQL. Tags are device, port, fabric and those of ``PLACE``; where the plan has no port or device of that name, its
+names alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 PLACE = ("network", "tier", "pod", "segment", "rail", "plane")
 """Tags that say where a port is: of its link, else of its switch."""
-TAG_NAMES = ("device", "fabric", *PLACE, "port")
 LAG = "received_lag_seconds"
 """Field of each row: how much later than ``time_ns`` it was received."""
 TEXT = "railwright_port_text"
@@ -104,9 +104,25 @@ class SeriesTags:
         table = table.select(pl.col(name).cast(pl.String) for name in names)
         return SeriesTags(table.unique(["device", "port"], keep="first", maintain_order=True))
 
-    def tagged(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A table of counters with the tags beside it."""
-        return frame.join(self.table, on=["device", "port"], how="left", nulls_equal=True, maintain_order="left")
+    @cached_property
+    def _places(self) -> pl.DataFrame:
+        return self.table.select("device", "port", place=tag_text(("device", "fabric", *PLACE, "port")))
+
+    def places(self, frame: pl.DataFrame) -> pl.Series:
+        """The tags of each row of a table of counters, as line protocol has them: ``,device=…,fabric=…``."""
+        found = frame.select("device", "port").join(
+            self._places, on=["device", "port"], how="left", nulls_equal=True, maintain_order="left"
+        )
+        if found["place"].null_count():
+            own = pl.coalesce("place", tag_text(("device", "port")))
+            found = found.with_columns(place=own)
+        return found["place"]
+
+
+def tag_text(names: Sequence[str]) -> pl.Expr:
+    """``,name=value`` of each column that is not null, one text a row."""
+    parts = [pl.concat_str(pl.lit(f",{name}="), escaped(pl.col(name))) for name in names]
+    return pl.concat_str(parts, ignore_nulls=True)
 
 
 def _ports(plan: Plan) -> pl.DataFrame:

@@ -88,7 +88,7 @@ class Spool:
         """Records that are still on our disk."""
         return sum(segment.records for segment in self._segments)
 
-    def append(self, lines: bytes) -> int:
+    def append(self, lines: bytes | memoryview) -> int:
         """Keep the lines, synced; the record's number. Raises StoreFullError (nothing was kept) and StoreError."""
         packed = self._codec.compress(lines, asbytes=True)
         record = _HEAD.pack(_MAGIC, len(packed), len(lines), zlib.crc32(packed)) + packed

@@ -16,6 +16,7 @@ from fabric.samples import FLOW_SCHEMA, KEYS, OUTCOME_SCHEMA
 
 MILLISECOND_NS = 1_000_000
 KEY = ("time_ns", "device", "port")
+MOST_TEXT = 200
 COPY = "copy"
 """Of a flow sample: which of several equal ones of the same write it is; equal samples of two writes are one."""
 
@@ -34,7 +35,7 @@ def tidy_counters(frame: pl.DataFrame) -> pl.DataFrame:
         *(_floored(name) for name in ("time_ns", "received_ns")),
         pl.col("device").cast(pl.String),
         pl.col("port").cast(pl.String).replace("", None),
-        *(_finite(name) for name in columns),
+        *(_storable(name) for name in columns),
     )
     if not columns:
         return found.clear()
@@ -42,10 +43,12 @@ def tidy_counters(frame: pl.DataFrame) -> pl.DataFrame:
     return _merged(found, columns)
 
 
-def _finite(name: str) -> pl.Expr:
-    """The values in the dtype of the schema; what is no number or infinite is null, as no server would take it."""
+def _storable(name: str) -> pl.Expr:
+    """The values in the dtype of the schema, as every server takes them: no infinities, texts not longer than a tag."""
     dtype = dtype_of(name)
     value = pl.col(name).cast(dtype)
+    if dtype == pl.String:
+        return value.str.slice(0, MOST_TEXT)
     return pl.when(value.is_finite()).then(value).alias(name) if dtype == pl.Float64 else value
 
 
