@@ -67,6 +67,18 @@ def test_beyond_that_what_is_reached_stands_beside_what_counting_says(spines: in
     assert loads(edges, found.color) == found.times
 
 
+@pytest.mark.parametrize(("dead", "hosts"), [(1, 15), (2, 14), (4, 12)])
+def test_leaves_that_need_every_live_uplink_are_mostly_coloured_too(dead: int, hosts: int) -> None:
+    """Beyond any theorem, and too large for the exact solver: the tabu search finds it."""
+    source, target = switch_permutation(64, hosts)
+    room = dead_uplinks(64, 16, dead)
+    edges = Edges.plain(source, target, room, room)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "MOST_CELLS", 0)
+        found = spread(edges)
+    assert (found.times, loads(edges, found.color)) == (1, 1.0)
+
+
 def test_trunks_count_as_their_links() -> None:
     source, target = switch_permutation(20, 24)
     room = np.full((20, 8), 3)
@@ -167,7 +179,7 @@ def test_small_cases_equal_an_exact_solver_those_without_a_solution_included(edg
 
 @given(cases())
 def test_without_the_exact_solver_the_search_is_seldom_worse(edges: Edges) -> None:
-    """Stable matchings, chains and ejections alone: never below the optimum, and within one flow a link of it."""
+    """Stable matchings, chains and the tabu search alone: never below the optimum, and within one flow a link of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact, "MOST_CELLS", 0)
         found = spread(edges)

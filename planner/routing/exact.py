@@ -14,7 +14,7 @@ from planner.routing.jit import Floats, Ints, Mask
 
 MOST_CELLS = 40_000
 """Bundles × colours above which neither is tried."""
-EFFORT = 2.0
+EFFORT = 1.0
 """Deterministic seconds of CP-SAT."""
 
 

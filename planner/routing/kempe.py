@@ -1,4 +1,4 @@
-"""Placing one more edge where its nodes are full: Kempe chains, and ejections where no chain fits.
+"""Placing one more edge where its nodes are full: Kempe chains.
 
 An edge from u to v that may have colour α at u and β at v, but neither at both, takes α; one α edge at v turns β, one β
 edge at that edge's other end turns α, and so on, until a node has room. Every node takes ``room`` edges of each colour,
@@ -57,7 +57,7 @@ def fits(s: State, edge: int, c: int) -> bool:
 
 
 @compiled
-def _give(s: State, edge: int, c: int) -> None:
+def give(s: State, edge: int, c: int) -> None:
     """Change the colour of an edge (−1: take it away)."""
     u, v, before = s.left[edge], s.right[edge], s.color[edge]
     if before >= 0:
@@ -128,7 +128,7 @@ def place(s: State, edge: int, most: int, fixed: Mask) -> int:
     """Give the edge a colour by the shortest chain of at most ``most`` moves: the moves, −1 where none fits."""
     c = _direct(s, edge)
     if c >= 0:
-        _give(s, edge, c)
+        give(s, edge, c)
         return 0
     u, v, colors = s.left[edge], s.right[edge], s.room_left.shape[1]
     path, best_path = np.empty(most + 1, np.int64), np.empty(most + 1, np.int64)
@@ -152,81 +152,6 @@ def place(s: State, edge: int, most: int, fixed: Mask) -> int:
     if best > most:
         return -1
     for at in range(best):
-        _give(s, best_path[at], best_other if at % 2 == 0 else best_one)
-    _give(s, edge, best_one)
+        give(s, best_path[at], best_other if at % 2 == 0 else best_one)
+    give(s, edge, best_one)
     return best
-
-
-@compiled
-def _eject(s: State, node: int, c: int, right_side: bool, age: Ints, turn: int) -> int:
-    """Take colour ``c`` from the edge at the node that was moved the longest ago; it."""
-    start, edges = (s.start_right, s.at_right) if right_side else (s.start_left, s.at_left)
-    found = -1
-    for at in range(start[node], start[node + 1]):
-        edge = edges[at]
-        if s.color[edge] == c and (found < 0 or age[edge] < age[found]):
-            found = edge
-    _give(s, found, -1)
-    age[found] = turn
-    return found
-
-
-@compiled
-def _cheapest(s: State, edge: int, last: int, seed: int) -> int:
-    """The colour that ejects the fewest edges, another than the last one, ties by ``seed``; −1 where none fits."""
-    u, v, best, least, ties = s.left[edge], s.right[edge], -1, 3, 1
-    for c in range(s.room_left.shape[1]):
-        if c == last or not fits(s, edge, c):
-            continue
-        cost = int(s.used_left[u, c] >= s.room_left[u, c]) + int(s.used_right[v, c] >= s.room_right[v, c])
-        if cost < least:
-            best, least, ties = c, cost, 1
-        elif cost == least:
-            ties += 1
-            seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
-            if (seed >> 8) % ties == 0:
-                best = c
-    return best if best >= 0 or last < 0 else last
-
-
-@compiled
-def settle(s: State, chain: int, turns: int, seed: int) -> int:
-    """Place every edge without a colour; how many are left after ``turns`` ejections.
-
-    Each goes in directly, by a chain of at most ``chain`` moves, or throws out others, which then wait their turn.
-    """
-    edges = len(s.left)
-    waiting, age, last = np.empty(edges + 1, np.int64), np.zeros(edges, np.int64), np.full(edges, -1)
-    fixed = np.zeros(edges, np.bool_)
-    head, many = 0, 0
-    for edge in range(edges):
-        if s.color[edge] < 0:
-            waiting[many] = edge
-            many += 1
-    size = edges + 1
-    for turn in range(turns):
-        if many == 0:
-            break
-        edge = waiting[head]
-        head, many = (head + 1) % size, many - 1
-        if place(s, edge, chain, fixed) >= 0:
-            continue
-        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
-        c = _cheapest(s, edge, last[edge], seed)
-        if c < 0:
-            continue
-        u, v = s.left[edge], s.right[edge]
-        for right_side in (False, True):
-            node = v if right_side else u
-            full = s.used_right[v, c] >= s.room_right[v, c] if right_side else s.used_left[u, c] >= s.room_left[u, c]
-            if full:
-                out = _eject(s, node, c, right_side, age, turn)
-                last[out] = c
-                waiting[(head + many) % size] = out
-                many += 1
-        _give(s, edge, c)
-        age[edge] = turn
-    left_over = 0
-    for edge in range(edges):
-        left_over += int(s.color[edge] < 0)
-    return left_over

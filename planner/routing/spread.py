@@ -14,13 +14,16 @@ import numpy as np
 from planner.routing.coloring import color, degree
 from planner.routing.exact import Bundles, fitting
 from planner.routing.jit import Ints, Mask
-from planner.routing.kempe import settle, state
+from planner.routing.kempe import state
 from planner.routing.listcolor import stable
+from planner.routing.partial import settle
 
 CHAIN = 64
 """Moves of one Kempe chain at most."""
-TURNS = 20_000
-"""Ejections at most before another flow a link is allowed."""
+TURNS = 50_000
+"""Turns of the tabu search at most before another flow a link is allowed."""
+PATIENCE = 5_000, 30_000, 20_000_000
+"""Turns without a new best after which it gives up: at least, at most, and between them so many over the edges."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _copies(node: Ints, room: Ints) -> Ints:
 
 
 def _uneven(edges: Edges, effort: int) -> Spread:
-    """With dead links: stable matchings, chains and ejections, and for small cases the exact solver.
+    """With dead links: stable matchings, chains and a tabu search, and for small cases the exact solver.
 
     What could not be placed with K − 1 flows a link is placed with K: only few links get so many.
     """
@@ -129,7 +132,9 @@ def _placed(edges: Edges, rooms: tuple[Ints, Ints], start: Ints, effort: int) ->
     """Colours within the rooms, −1 where none was found; those of ``start`` are where to begin."""
     current = start.copy()
     if (current < 0).any():
-        settle(state(edges.left, edges.right, edges.kind, edges.allowed, *rooms, current), CHAIN, effort, 1)
+        least, most, shared = PATIENCE
+        patience = min(most, max(least, shared // len(current)))
+        settle(state(edges.left, edges.right, edges.kind, edges.allowed, *rooms, current), CHAIN, effort, patience, 1)
     return current
 
 
