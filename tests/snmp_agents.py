@@ -83,7 +83,7 @@ def snmpsim(folder: Path, cache: Path) -> Iterator[int]:
     """snmpsim replaying the .snmprec files of a folder, each under its name as community; gives its port."""
     port = free_port()
     command = [
-        str(Path(sys.executable).parent / "snmpsim-command-responder-lite"), f"--data-dir={folder}",
+        str(Path(sys.executable).parent / "snmpsim-command-responder"), f"--data-dir={folder}",
         f"--cache-dir={cache}", f"--agent-udpv4-endpoint=127.0.0.1:{port}", "--logging-method=null",
         "--process-user=root", "--process-group=root",
     ]  # fmt: skip
@@ -114,5 +114,6 @@ def bulkwalk(program: str, port: int, oid: str, community: str = COMMUNITY) -> d
     for line in re.split(r"\n(?=\.1\.)", text.rstrip("\n")):
         match = _LINE.match(line)
         if match and match[1].startswith(oid + "."):
-            found[tuple(map(int, match[1][len(oid) + 1 :].split(".")))] = f"{match[2]}: {match[3]}".strip()
+            index = tuple(map(int, match[1][len(oid) + 1 :].split(".")))
+            found[index] = f"{match[2] or 'STRING'}: {match[3]}"
     return found
