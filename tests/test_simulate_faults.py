@@ -17,6 +17,7 @@ from planned import planned
 from small_plans import plan_of
 from test_simulate import four, job
 
+from fabric.counters import counters, parse
 from fabric.errors import InputError
 from fabric.flowfile import parse_flows
 from fabric.jobfile import Job
@@ -195,6 +196,21 @@ def test_the_same_seed_gives_the_same_tables_and_another_does_not() -> None:
     assert one.counters.equals(same.counters)
     assert one.flows.equals(same.flows)
     assert not one.counters.equals(other.counters)
+
+
+def test_every_counter_that_a_device_has_is_there_with_the_schemas_dtype() -> None:
+    (interval,) = intervals(Scenario(four(), "compute", settings=Settings(seconds=10)))
+    switch = pl.col("device").str.starts_with("leaf") | pl.col("device").str.starts_with("spine")
+    for which, protocols in ((switch, ("oid", "gnmi", "sonic", "sflow")), (~switch, ("sysfs", "ethtool"))):
+        frame = interval.counters.filter(which & pl.col("port").is_not_null())
+        has = {parse(name)[0].name for name in frame.columns[4:] if frame[name].null_count() < frame.height}  # type: ignore[index]
+        wanted = {
+            counter.name
+            for counter in counters().values()
+            if counter.kind == "counter" and any(counter.addresses.get(protocol) for protocol in protocols)
+        }
+        assert wanted <= has
+        assert {name for name in has if counters()[name].kind == "counter"} <= wanted
 
 
 def test_infiniband_waits_for_credits_and_has_no_pfc() -> None:

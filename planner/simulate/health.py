@@ -27,6 +27,11 @@ EACH_BIN = 30.0
 """A codeword with one more bad symbol is so many times rarer."""
 RATE = 50.0
 """Bad codewords, or drops, a second, where the script does not say."""
+PER_BAD_CODEWORD = {
+    "fec_uncorrectable_codewords": 1.0, "rx_fcs_errors": 0.8, "rx_errors": 0.8, "rx_symbol_errors": 12.0,
+    "fec_corrected_codewords": 1e4, "link_recoveries": 0.002,
+}  # fmt: skip
+"""What a link in trouble counts for each codeword that could not be corrected."""
 LOSS = 1e-3
 EVERY = 15.0
 DOWN = 0.2
@@ -53,13 +58,12 @@ def codewords(ports: Ports, seconds: float, rng: np.random.Generator) -> Added:
 
 def errors(ports: Ports, faults: Iterable[Fault], share: Floats, seconds: float, rng: np.random.Generator) -> Added:
     """Bad codewords of links in trouble and dropped packets, at the port that the script names."""
-    names = ("fec_uncorrectable_codewords", "rx_fcs_errors", "rx_errors", "rx_symbol_errors", "fec_corrected_codewords")
-    added = {name: np.zeros(len(ports)) for name in (*names, "tx_discards", "queue_dropped_bytes_q3")}
+    added = {name: np.zeros(len(ports)) for name in (*PER_BAD_CODEWORD, "tx_discards")}
     for fault, part in zip(faults, share, strict=True):
         if fault.kind == "link-errors":
             rows = ports.of(fault)
             bad = rng.poisson((fault.rate or RATE) * seconds * part * rng.lognormal(0.0, 0.3), len(rows))
-            for name, factor in zip(names, (1.0, 0.8, 0.8, 12.0, 1e4), strict=True):
+            for name, factor in PER_BAD_CODEWORD.items():
                 added[name][rows] += np.floor(bad * factor)
         elif fault.kind == "lossless-drop":
             added["tx_discards"][ports.of(fault)] += rng.poisson((fault.rate or RATE) * seconds * part)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from fabric.counters import parse
 from fabric.samples import OUTCOME_SCHEMA, empty_flows, empty_outcomes, stacked
 from planner.simulate import health, meters
+from planner.simulate.columns import holders, reported, zeros
 from planner.simulate.endpoints import stirred
 from planner.simulate.flowsamples import Sampler
 from planner.simulate.pressure import PACKET
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 
 Pieces = Sequence[tuple["Epoch", "State"]]
 
-HOST_ONLY = (
-    "roce_out_of_sequence_packets", "roce_sequence_errors", "roce_adaptive_retransmissions", "roce_ack_timeouts",
-    "ecn_marked_roce_packets", "cnp_sent_packets", "cnp_handled_packets", "pause_storm_warnings", "pause_storm_errors",
-)  # fmt: skip
-"""Counters of NICs alone, besides those of a priority's bytes."""
-SWITCH_ONLY = (
-    "queue_", "ecn_marked_packets", "headroom_", "pfc_watchdog_", "priority_rx_discards", "fec_codewords_",
-)  # fmt: skip
-"""Beginnings of the names that only switches have."""
-ETHERNET_ONLY = (
-    "queue_", "headroom_", "pfc_", "rx_pfc_", "tx_pfc_", "priority_", "ecn_", "cnp_", "roce_", "pause_", "fec_",
-    "rx_fcs_", "rx_broadcast_", "tx_broadcast_", "counter_disc", "mtu_", "gid_", "lldp_",
-)  # fmt: skip
-"""Beginnings of names that InfiniBand's ports do not have; ``tx_wait_ticks`` and ``width_lanes`` are theirs alone."""
 WIDTH_LANES = 4.0
 RECEIVE_NS = 2_000_000
 """Between a device's clock and ours, as far as a run without faults of clocks goes."""
@@ -65,9 +51,9 @@ class Reports:
 
     def __init__(self, scenario: Scenario, ports: Ports, rules: QosPlan | None) -> None:
         self.scenario, self.ports, self.rules = scenario, ports, rules
-        self.meters = meters.Meters(ports)
         self.infiniband = scenario.plan.design.networks[scenario.network].technology == "infiniband"
         self.priority = rules.roce_class if rules else 3
+        self.meters = meters.Meters(ports, zeros(len(ports), self.priority))
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
         self.away: Mask = np.zeros(len(ports), dtype=np.bool_)
         self.shown: Added = {}
@@ -177,41 +163,31 @@ class Reports:
         columns = dict(gauges)
         columns["oper_status"] = np.where(down, 2.0, 1.0)
         columns["admin_status"] = np.ones(len(self.ports))
-        if self.infiniband:
-            columns["width_lanes"] = np.full(len(self.ports), WIDTH_LANES)
+        columns["width_lanes"] = np.full(len(self.ports), WIDTH_LANES)
         columns["speed_gbps"] = np.where(down, 0.0, _speeds(state, faults))
         columns["counter_discontinuity_seconds"] = np.zeros(len(self.ports))
         if settings.detail:
             columns |= health.optics(self.ports, faults, rng)
-        known = {name: np.floor(column) if _whole(name) else column for name, column in self.shown.items()}
-        if not settings.detail:
-            known = {name: column for name, column in known.items() if not name.startswith("fec_codewords_b")}
+        columns |= self.shown
         frame = self.ports.names.select(
             time_ns=pl.lit(settings.start_ns + round(end * 1e9), pl.Int64),
             received_ns=pl.lit(settings.start_ns + round(end * 1e9) + RECEIVE_NS, pl.Int64),
             device="device", port="port",
         )  # fmt: skip
-        frame = frame.with_columns(self._series(name, column) for name, column in {**columns, **known}.items())
+        frame = frame.with_columns(
+            reported(self.ports, name, column, self.infiniband)
+            for name, column in columns.items()
+            if self._wanted(name)
+        )
         if int(begin / settings.states_every) != int(end / settings.states_every) or number == 0:
-            extra = states(state.ports, faults, self.rules)
-            frame = frame.with_columns(extra.drop("device", "port"))
-        if self.infiniband:
-            return frame.drop(name for name in frame.columns if name.startswith(ETHERNET_ONLY))
-        return frame.drop("tx_wait_ticks")
+            extra = states(state.ports, faults, self.rules).drop("device", "port")
+            frame = frame.with_columns(extra.select(name for name in extra.columns if self._wanted(name)))
+        return frame
 
-    def _series(self, name: str, column: Floats) -> pl.Series:
-        """A column in its dtype, null for devices that have no such counter."""
-        found = parse(name)
-        assert found is not None, name
-        series = pl.Series(name, column, nan_to_null=True).cast(found[0].dtype)
-        mask = None
-        if name in HOST_ONLY or (name.startswith("priority_") and "bytes" in name):
-            mask = self.ports.switch
-        elif name.startswith(SWITCH_ONLY):
-            mask = ~self.ports.switch
-        if mask is None:
-            return series
-        return pl.select(pl.when(pl.Series(~mask)).then(series)).to_series().alias(name)
+    def _wanted(self, name: str) -> bool:
+        """Whether any device has the column, and it was asked for."""
+        detail = self.scenario.settings.detail or not name.startswith("fec_codewords_b")
+        return detail and any(holders(name, self.infiniband))
 
     def _devices(self, end: float, silent: Mask) -> pl.DataFrame:
         """Uptimes: a row a device, without a port."""
@@ -250,11 +226,6 @@ class Reports:
         marked = np.clip(state.line.total(weights, "marked") / packets, 0.0, 1.0)
         begin, end = (settings.start_ns + round(t * 1e9) for t in (first, last))
         return sampler.draw(moved, marked, begin, end, rng)
-
-
-def _whole(name: str) -> bool:
-    found = parse(name)
-    return found is not None and found[0].kind == "counter" and found[0].unit != "s"
 
 
 def _speeds(state: State, faults: Sequence[Fault]) -> Floats:
