@@ -115,10 +115,16 @@ class Collector:
             _outcomes(polls),
         )
 
-    async def stop(self) -> None:
-        """Publish what is left; nothing may be emitted any more."""
+    async def stop(self, grace: float = 10.0) -> int:
+        """Publish what is left, within ``grace`` seconds; the rows that the bus did not take.
+
+        Nothing may be emitted any more.
+        """
         await end(self.task)
-        await self.flush()
+        last = asyncio.create_task(self.flush())
+        await asyncio.wait({last}, timeout=grace)
+        await end(last)
+        return self._rows
 
     def health(self) -> Mapping[str, float]:
         """Counts since the start; ``waiting_rows`` is what the bus has not got yet."""

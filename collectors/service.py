@@ -100,7 +100,7 @@ class Service:
         if self._roles.store is not None:
             self.writer = Writer(await self._bus.consume(GROUP), self._roles.store, tell=self._tell)
             self.writer.start()
-            stack.push_async_callback(self.writer.stop, 30.0 if self._memory else 1.0)
+            stack.push_async_callback(self._stop_writer, self.writer)
             if self._plan is not None:
                 self._rollup_share = await self._bus.divide(ROLLUPS, ["all"])
                 stack.push_async_callback(self._stop_rollups)
@@ -110,7 +110,7 @@ class Service:
             self._share = await self._bus.divide(ROLE, ours)
             stack.push_async_callback(self._share.close)
             self.collector.start()
-            stack.push_async_callback(self.collector.stop)
+            stack.push_async_callback(self._stop_collector)
             self.running.start()
             stack.push_async_callback(self.running.stop)
             await self.running.assign(self._shard_of, self._share.mine)
@@ -139,6 +139,17 @@ class Service:
                 roller, self.roller = self.roller, None
                 await roller.stop()
             await share.changed(5.0)
+
+    async def _stop_collector(self) -> None:
+        if lost := await self.collector.stop():
+            self._tell(f"{lost:,} rows are lost: the bus took nothing in the last 10 s")
+
+    async def _stop_writer(self, writer: Writer) -> None:
+        """In a process that ends, what waits in memory is written or lost; on a server it waits for another."""
+        drained = await writer.stop(drain=30.0 if self._memory else 1.0)
+        waiting = self._bus.health()["waiting_batches"]
+        if self._memory and not drained:
+            self._tell(f"{waiting:,.0f} batches are lost: the store took nothing in the last 30 s")
 
     async def _stop_rollups(self) -> None:
         if self.roller is not None:

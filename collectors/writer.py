@@ -120,13 +120,15 @@ class Writer:
         while len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
 
-    async def stop(self, drain: float = 0.0) -> None:
-        """End, after writing what still comes within ``drain`` seconds; the rest stays with the bus."""
+    async def stop(self, drain: float = 0.0) -> bool:
+        """End, after writing what still comes within ``drain`` seconds; whether nothing was left to the bus."""
         self._draining = True
         if self.task is not None and drain:
             await asyncio.wait({self.task}, timeout=drain)
+        drained = self.task is not None and self.task.done()
         await end(self.task)
         await self._consumer.close()
+        return drained
 
     def health(self) -> Mapping[str, float]:
         """Counts since the start; ``lag_seconds`` from a poll's end to its being on disk, of the last write."""

@@ -20,6 +20,7 @@ from collectors.bus.leases import LeasedShare, division
 from collectors.bus.memory import MemoryBus
 from collectors.bus.nats import STREAM, SUBJECTS, NatsBus
 from collectors.codec import Batch
+from collectors.secrets import Secrets
 from fabric.errors import InputError
 
 
@@ -261,11 +262,35 @@ def test_another_url_is_no_bus() -> None:
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     async def work() -> None:
-        with pytest.raises(BusError, match="is nats-server running there, with -js") as caught:
-            await open_bus("nats://someone@127.0.0.1:1")
+        with pytest.raises(BusError, match="is nats-server running there, with -js, and who are we to it") as caught:
+            await NatsBus.connect("nats://someone@127.0.0.1:1", patience=2)
         assert "someone" not in str(caught.value)
 
     run(work)
+
+
+@pytest.mark.parametrize(
+    ("options", "who", "secrets"),
+    [
+        (("--auth", "t0ken"), "", {"NATS_TOKEN": "t0ken"}),
+        (("--user", "tele", "--pass", "passpass"), "tele@", {"NATS_PASSWORD": "passpass"}),
+    ],
+    ids=["token", "user"],
+)
+def test_who_we_are_to_the_server_comes_from_secrets(
+    tmp_path: Path, options: tuple[str, ...], who: str, secrets: dict[str, str]
+) -> None:
+    async def work(url: str) -> None:
+        bus = await open_bus(url, secrets=Secrets(secrets))
+        consumer = await bus.consume("store")
+        await bus.publish(sent := made_batch())
+        assert ids(await take(consumer, 1)) == [sent.id]
+        await bus.close()
+        with pytest.raises(BusError):
+            await NatsBus.connect(url, secrets=Secrets({}), patience=2)
+
+    with nats_server(need("nats-server"), tmp_path, *options) as server:
+        run(lambda: work(server.url.replace("nats://", f"nats://{who}")))
 
 
 def test_a_message_larger_than_the_server_takes_goes_in_parts(tmp_path: Path) -> None:

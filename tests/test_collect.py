@@ -288,3 +288,16 @@ def test_what_was_emitted_before_the_stop_is_published(store: Store) -> None:
         assert [d.batch.counters.height for d in await consumer.take(9, 0.1)] == [2]
 
     run(work)
+
+
+def test_a_stop_does_not_wait_for_a_bus_that_takes_nothing() -> None:
+    async def work() -> None:
+        bus = MemoryBus(most_bytes=1)
+        await bus.declare("store")
+        await bus.publish(made_batch())
+        collector = Collector(bus, SHARDS)
+        collector.start()
+        await collector.emit([poll("leaf-1")])
+        assert await collector.stop(grace=0.1) == 3
+
+    run(work)

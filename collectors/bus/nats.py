@@ -55,19 +55,27 @@ class NatsBus:
 
     @classmethod
     async def connect(
-        cls, url: str, *, secrets: Secrets | None = None, ack_wait: float = ACK_WAIT, most_bytes: int = MOST_BYTES
+        cls,
+        url: str,
+        *,
+        secrets: Secrets | None = None,
+        ack_wait: float = ACK_WAIT,
+        most_bytes: int = MOST_BYTES,
+        patience: float = 10.0,
     ) -> NatsBus:
-        """Connect, and make the stream where there is none.
+        """Connect within ``patience`` seconds, and make the stream where there is none.
 
         User names may be in the URL, passwords and tokens come as the secrets NATS_PASSWORD and NATS_TOKEN. Raises
         InputError where the URL has a password, BusError where no server answers or JetStream is off.
         """
         counts: Counter[str] = Counter()
         try:
-            client = await asyncio.wait_for(_connect(url, secrets, counts), 10)
+            client = await asyncio.wait_for(_connect(url, secrets, counts), patience)
         except (*_AWAY, ValueError) as error:
             what = f"no answer ({type(error).__name__})"
-            raise BusError(Problem(_shown(url), what, "is nats-server running there, with -js?")) from error
+            raise BusError(
+                Problem(_shown(url), what, "is nats-server running there, with -js, and who are we to it?")
+            ) from error
         bus = cls(client, ack_wait=ack_wait)
         bus.counts = counts
         try:
