@@ -367,6 +367,26 @@ def test_a_dual_port_nic_keeps_fifteen_sixteenths() -> None:
     assert {r.what[:13]: reach for r, reach, _ in found.reached["nccl"]}["port failover"] == pytest.approx(1 / 2)
 
 
+def test_what_others_send_is_counted_before_and_after() -> None:
+    """A lender that others load by half is full at 1.5 already: the other six carry the rail, and nothing is slower."""
+    plan = planned("superpod-h100-2su")
+    loaded = parse_load("device,port,gbps\ndgx-0003,enp64s0np0,200\n", plan)
+    seen = View(plan, "compute", parse_dead("device,port\ndgx-0003,enp24s0np0\n", plan), loaded)
+    found = borrow(asked_of(seen, "dgx-0003"))
+    assert [found.worst.load, found.before[0], found.left] == pytest.approx([1.5, 1.5, 1.0])
+    assert [row["nic"] for row in json_of(found)["lost"][0]["lenders"]] == [
+        "enp79s0np0", "enp94s0np0", "enp154s0np0", "enp192s0np0", "enp206s0np0", "enp220s0np0"
+    ]  # fmt: skip
+    idle = replace(seen, load_gbps={}, demand=0.5)
+    assert borrow(asked_of(idle, "dgx-0003")).left == 1.0
+
+
+def test_two_lost_rails_are_lent_in_even_parts() -> None:
+    answer = solve(pair(end("a", 8, dead=[0, 5]), end("b", 8)), "both-ends")
+    for port in (0, 5):
+        assert list(shares(answer, port, out=True).values()) == pytest.approx([1 / 6] * 6, abs=1e-5)
+
+
 def test_a_whole_leaf_moves_its_segment_at_once() -> None:
     """128 hosts talk across segments on 15 ports: leaves 1.067:1 carry 16/15 of that, and no replacement helps."""
     plan = planned("hpn7-pod")

@@ -12,6 +12,8 @@ from planner.borrowing.problem import Floats, Ints, Options, Pair, Row
 
 SLACK = 1e-9
 """How much T may grow, relatively, while what comes after it is settled: the solver's own tolerance."""
+EVEN = 1e-3
+"""Price of the largest part of a lost port, beside a relative load of 1: settles what loads leave open."""
 NODES = 2_000
 """Most branches looked at for whole queue pairs (never a time: the same answer on every machine)."""
 
@@ -57,7 +59,7 @@ def least_load(program: Program) -> Found | None:
 
 
 def evenly(program: Program, first: Found) -> Floats:
-    """Shares with the same T that lend least, and of those the ones whose most loaded lender is loaded least."""
+    """Shares with the same T that lend least; of those, least on the most loaded lender, and then in even parts."""
     built = _built(program)
     built.model.add(built.load <= first.load * (1 + SLACK))
     prices = _lent(program.pair, program.options)
@@ -70,7 +72,10 @@ def evenly(program: Program, first: Found) -> Floats:
     most = built.model.new_num_var(0.0, np.inf, "most")
     for row in _lenders(program, first.load):
         built.model.add(_used(built, row) - row.capacity * most <= -row.base)
-    built.model.minimize(most)
+    part = built.model.new_num_var(0.0, 1.0, "part")
+    for same in _together(program.pair, program.options):
+        built.model.add(sum(built.share[option] for option in same.tolist()) <= part)
+    built.model.minimize(most + EVEN * part)
     third = _solved(built, program)
     return third.share if third else second.share
 

@@ -191,6 +191,8 @@ def _headline(found: Borrowed) -> Iterator[str]:
 
 def _lending(found: Borrowed) -> Iterator[str]:
     """A line a lost port, once for peers that lost the same."""
+    if not found.worst.found:
+        return
     said = dict.fromkeys(f"{row['nic']} plane {row['plane']}: {_lenders(row)}" for row in _lost_here(found))
     yield from (f"  traffic of {line}" for line in said)
     for peer in {answer.pair.there.name: answer for answer in found.answers}.values():
@@ -214,8 +216,9 @@ def _lenders(row: dict[str, Any]) -> str:
 def _beside(found: Borrowed) -> Iterator[str]:
     for key, remedies in found.reached.items():
         for remedy, reach, why in remedies:
-            said = f"reaches {percent(reach)}" if reach > 0 else f"does not apply ({why})"
-            yield f"  {key}: {remedy.what}: {said}{'' if remedy.automatic else ', by a restart'}"
+            how = "" if remedy.automatic else ", by a restart"
+            said = f"reaches {percent(reach)}{how}" if reach > 0 else f"does not apply ({why})"
+            yield f"  {key}: {remedy.what}: {said}"
     other = found.instead
     if other is None or other.host is None:
         yield f"Replacing: {other.why if other else 'nobody said which hosts are free'}."
