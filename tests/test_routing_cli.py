@@ -103,6 +103,15 @@ def test_splitting_makes_more_queue_pairs(folder: Path, capsys: pytest.CaptureFi
     assert run(folder, "--split", "0") == 2
 
 
+def test_weights_are_written_by_name(folder: Path) -> None:
+    assert run(folder, "--weights", str(folder / "weights.csv")) == 0
+    table = pl.read_csv(folder / "weights.csv")
+    assert table.columns == ["leaf", "to_leaf", "port", "weight"]
+    assert (table["leaf"] != table["to_leaf"]).all()
+    assert table["leaf"].str.starts_with("leaf-compute-").all()
+    assert run(folder, "--weights", str(folder / "nowhere" / "weights.csv")) == 2
+
+
 # ----------------------------------------------------------------------------------------------------------- files back
 
 

@@ -31,8 +31,10 @@ class Bundles:
     @classmethod
     def of(cls, left: Ints, right: Ints, kind: Ints) -> Bundles:
         """Bundles in the order of left, right, kind."""
-        rows, index = np.unique(np.stack([left, right, kind], axis=1), axis=0, return_inverse=True)
-        return cls(rows[:, 0], rows[:, 1], rows[:, 2], index.reshape(-1))
+        wide, kinds = int(right.max(initial=0)) + 1, int(kind.max(initial=0)) + 1
+        keys, index = np.unique((left * wide + right) * kinds + kind, return_inverse=True)
+        ends = keys // kinds
+        return cls(ends // wide, ends % wide, keys % kinds, index.reshape(-1))
 
     def open(self, room_left: Ints, room_right: Ints, allowed: Mask) -> Mask:
         """Bundle × colour: whether it may have it at all."""

@@ -67,6 +67,17 @@ def _routed(routes: Routes) -> pl.Series:
     return routes.paths["leaf_host"].is_not_null()
 
 
+def weights_csv(plan: Plan, weights: pl.DataFrame) -> bytes:
+    """``realise.weights`` as CSV, names for ids."""
+    devices, ports = plan.fabric.device_names(), plan.fabric.ports["name"]
+    named = weights.with_columns(
+        leaf=devices.gather(weights["leaf"]),
+        to_leaf=devices.gather(weights["to_leaf"]),
+        port=ports.gather(weights["port"]),
+    )
+    return named.write_csv().encode()
+
+
 def read_routes(path: Path, plan: Plan, flows: pl.DataFrame) -> Routes:
     """Routes of a file that ``to_json`` made, for the flows that are among ``flows``.
 

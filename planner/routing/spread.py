@@ -87,10 +87,11 @@ def _even(edges: Edges) -> Spread | None:
     A node with room r is r nodes that share its edges evenly; then C colours of K slots do for degrees up to C·K.
     """
     colors = edges.room_left.shape[1]
-    rooms = edges.room_left[edges.left], edges.room_right[edges.right]
-    if not edges.allowed.all() or any((room != room[:, :1]).any() for room in rooms):
+    used = edges.room_left[np.unique(edges.left)], edges.room_right[np.unique(edges.right)]
+    if not edges.allowed.all() or any((room != room[:, :1]).any() for room in used):
         return None
-    left, right = _copies(edges.left, rooms[0][:, 0]), _copies(edges.right, rooms[1][:, 0])
+    left = _copies(edges.left, edges.room_left[edges.left, 0])
+    right = _copies(edges.right, edges.room_right[edges.right, 0])
     times = -(-degree(left, right) // colors)
     return Spread(color(left, right, colors * times, edges.groups) % colors, times, times)
 

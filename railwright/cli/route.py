@@ -47,11 +47,15 @@ _BOUNDS = {
     "--most-moved", metavar="N", type=click.IntRange(0), default=8, show_default=True,
     help="Living paths that --before may move.",
 )  # fmt: skip
+@click.option(
+    "--weights", "weights_file", metavar="FILE", type=_FILE,
+    help="Write the weights of next hops as CSV: leaf,to_leaf,port,weight.",
+)  # fmt: skip
 @click.option("--explain", is_flag=True, help="Say why the load is what it is.")
 @json_option
 def route(
     plan: Path, flows_file: Path, dead_file: Path | None, method: str, network: str | None, split: int | None,
-    before: Path | None, most_moved: int, explain: bool, as_json: bool,
+    before: Path | None, most_moved: int, weights_file: Path | None, explain: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Choose a path for every flow so that no link gets more than it must.
 
@@ -62,8 +66,8 @@ def route(
     from planner import routing
     from planner.routing.explain import explain as words
     from planner.routing.network import network as net_of
-    from planner.routing.realise import source_ports
-    from planner.routing.routefile import read_routes, to_json
+    from planner.routing.realise import NONE, source_ports, weights
+    from planner.routing.routefile import read_routes, to_json, weights_csv
     from planner.routing.split import split as split_flows
 
     made = open_plan(plan)
@@ -78,10 +82,12 @@ def route(
         found = routing.routes(made, flows, dead, method, name)  # type: ignore[arg-type]
     net = net_of(made, name, dead)
     ports = source_ports(net, found)
+    if weights_file:
+        weights_file.write_bytes(weights_csv(made, weights(found, net)))
     if as_json:
         print_json(to_json(made, found, ports))
     else:
-        _show(found, int((ports != 0).sum()))
+        _show(found, int((ports != NONE).sum()))
     if explain:
         click.echo("\n" * (not as_json) + "\n".join(words(net, flows, found)), err=as_json)
     return int(found.status == "INFEASIBLE")
