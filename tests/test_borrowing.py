@@ -497,13 +497,16 @@ def test_whatever_a_file_holds_is_read_or_refused(text: str) -> None:
         assert 0 < len(problems) <= 50
 
 
+ONE = "device,port\ndgx-0003,enp24s0np0\n"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plan on disk and what is dead of it."""
     folder = tmp_path_factory.mktemp("borrow")
     plan = planned("superpod-h100-2su")
     write_plan(plan, folder / "plan")
-    (folder / "one.csv").write_text("device,port\ndgx-0003,enp24s0np0\n")
+    (folder / "one.csv").write_text(ONE)
     (folder / "all.csv").write_text("device\ndgx-0003\n")
     (folder / "leaf.csv").write_text("device\nleaf-compute-s000-l0-p0\n")
     (folder / "free.txt").write_text("dgx-0010\ndgx-0040\ndgx-0005,reserve\n")
@@ -548,15 +551,17 @@ def test_the_command_says_that_nothing_can_be_borrowed(folder: Path, capsys: pyt
     assert (data["status"], data["max_relative_load"], data["bandwidth_left"]) == ("INFEASIBLE", None, 0.0)
 
 
-def test_a_host_that_lost_nothing_is_an_error(folder: Path) -> None:
-    wish = Wish(folder / "one.csv", "dgx-0010", ("dgx-0011",))
+def test_a_host_that_lost_nothing_is_an_error() -> None:
+    plan = planned("superpod-h100-2su")
+    wish = Wish(parse_dead(ONE, plan), "dgx-0010", ("dgx-0011",))
     with pytest.raises(InputError, match="dgx-0010 has all of its ports on the compute network"):
-        answers(planned("superpod-h100-2su"), wish)
+        answers(plan, wish)
     with pytest.raises(InputError, match="did you mean"):
-        answers(planned("superpod-h100-2su"), replace(wish, host="dgx-00030"))
+        answers(plan, replace(wish, host="dgx-00030"))
 
 
-def test_a_peers_loss_is_borrowed_for_as_well(folder: Path) -> None:
-    (found,) = answers(planned("superpod-h100-2su"), Wish(folder / "one.csv", "dgx-0010", ("dgx-0003",)))
+def test_a_peers_loss_is_borrowed_for_as_well() -> None:
+    plan = planned("superpod-h100-2su")
+    (found,) = answers(plan, Wish(parse_dead(ONE, plan), "dgx-0010", ("dgx-0003",)))
     assert found.left == pytest.approx(7 / 8)
     assert "dgx-0010 lost nothing itself" in words_of(found, explain=True)

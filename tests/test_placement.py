@@ -17,8 +17,9 @@ from small_plans import plan_of
 
 from fabric.bundle import write_plan
 from fabric.errors import InfeasibleError, InputError
-from fabric.flowfile import Dead
+from fabric.flowfile import Dead, parse_dead
 from fabric.jobfile import Job, Step, job_from
+from planner.freehosts import parse_free
 from planner.placement.bound import least_pieces, simple_bound
 from planner.placement.counts import Counts, counted
 from planner.placement.hosts import hosts_of, placed
@@ -275,51 +276,48 @@ JOB = {
 }  # fmt: skip
 
 
-def on_two_su(tmp_path: Path, free: str, dead: str | None = None, **changed: object) -> Placed:
-    (tmp_path / "free.txt").write_text(free)
-    (tmp_path / "dead.csv").write_text(dead or "")
+def on_two_su(free: str, dead: str | None = None, **changed: object) -> Placed:
     plan = planned("superpod-h100-2su")
-    return placed(
-        plan, job_from({**JOB, **changed}), tmp_path / "free.txt", tmp_path / "dead.csv" if dead else None, None
-    )
+    listed = parse_free(free, frozenset(plan.fabric.hosts["name"]))
+    return placed(plan, job_from({**JOB, **changed}), listed, parse_dead(dead, plan) if dead else None)
 
 
 FREE = "".join(f"dgx-{number:04d}\n" for number in (0, 1, 2, 3, 4, 40, 41))
 
 
-def test_free_hosts_of_a_plan(tmp_path: Path) -> None:
-    found = on_two_su(tmp_path, FREE)
+def test_free_hosts_of_a_plan() -> None:
+    found = on_two_su(FREE)
     assert found.hosts == ("dgx-0000", "dgx-0001", "dgx-0002", "dgx-0003")
     assert json_of(found)["segments"] == {"0": {"hosts": 4, "left": 1, "stages": {"0": 2, "1": 2}}}
 
 
-def test_the_reserve_is_not_for_jobs(tmp_path: Path) -> None:
+def test_the_reserve_is_not_for_jobs() -> None:
     with pytest.raises(InfeasibleError, match="4 hosts and 3 are free; 1 more are in reserve"):
-        on_two_su(tmp_path, "dgx-0000\ndgx-0001\ndgx-0002\ndgx-0003,reserve\n")
+        on_two_su("dgx-0000\ndgx-0001\ndgx-0002\ndgx-0003,reserve\n")
 
 
-def test_a_degraded_or_dead_host_is_taken_last_or_never(tmp_path: Path) -> None:
+def test_a_degraded_or_dead_host_is_taken_last_or_never() -> None:
     dead = "device,port\ndgx-0000,enp24s0np0\ndgx-0001,\n"
-    found = on_two_su(tmp_path, FREE, dead)
+    found = on_two_su(FREE, dead)
     assert (found.lost, found.crossing["dp"], found.crossing["pp"]) == (0, 0, 2 * 8 * 1_000_000)
     assert sorted(found.hosts[:2]) in (["dgx-0002", "dgx-0003"], ["dgx-0002", "dgx-0004"], ["dgx-0040", "dgx-0041"])
     assert not {"dgx-0000", "dgx-0001"} & set(found.hosts)
-    few = on_two_su(tmp_path, FREE.replace("dgx-0040\ndgx-0041\n", ""), dead)
+    few = on_two_su(FREE.replace("dgx-0040\ndgx-0041\n", ""), dead)
     assert (few.lost, sorted(few.hosts)) == (1, ["dgx-0000", "dgx-0002", "dgx-0003", "dgx-0004"])
 
 
-def test_a_job_that_names_its_hosts_is_only_put_in_order(tmp_path: Path) -> None:
+def test_a_job_that_names_its_hosts_is_only_put_in_order() -> None:
     names = ["dgx-0040", "dgx-0000", "dgx-0041", "dgx-0001"]
-    found = on_two_su(tmp_path, "dgx-0009\n", hosts=names)
+    found = on_two_su("dgx-0009\n", hosts=names)
     assert sorted(found.hosts) == sorted(names)
     assert (found.crossing["dp"], split(found)) == (0, 0)
     with pytest.raises(InputError, match='the plan has no host "dgx-9999"'):
-        on_two_su(tmp_path, "dgx-0009\n", hosts=[*names[:3], "dgx-9999"])
+        on_two_su("dgx-0009\n", hosts=[*names[:3], "dgx-9999"])
 
 
-def test_hosts_without_the_jobs_gpus_are_no_hosts(tmp_path: Path) -> None:
+def test_hosts_without_the_jobs_gpus_are_no_hosts() -> None:
     with pytest.raises(InputError, match=r"no free host has 4 GPUs .*; its hosts have 8 GPUs"):
-        on_two_su(tmp_path, FREE, gpus_per_host=4, tp=4)
+        on_two_su(FREE, gpus_per_host=4, tp=4)
 
 
 def test_segments_are_those_of_the_leaves() -> None:

@@ -1,32 +1,31 @@
-"""From files and a wish to answers: one host, or every host that lost something, those alike together."""
+"""From a plan and a wish to answers: one host, or every host that lost something, those alike together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from fabric.errors import InputError, Problem
 from fabric.exports.host_nccl import QPS_PER_CONNECTION
-from fabric.flowfile import read_dead
+from fabric.flowfile import Dead
 from fabric.plan import Plan
 from fabric.validation import suggest
 from planner.borrowing.answer import RESTART_MINUTES, Asked, Borrowed, borrow, instead_of
-from planner.borrowing.loadfile import read_load
 from planner.borrowing.plan import View, host_ids
 from planner.borrowing.problem import MODES
 from planner.borrowing.reserve import Pool, pool_of
-from planner.freehosts import read_free
+from planner.freehosts import Free
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the command was asked; names as in the plan. ``queue_pairs`` None: as NCCL is told."""
+    """What is asked; names as in the plan, loads by port id. ``queue_pairs`` None: as NCCL is told."""
 
-    dead: Path
+    dead: Dead
     host: str | None = None
     peers: tuple[str, ...] = ()
-    free: Path | None = None
-    load: Path | None = None
+    free: Free | None = None
+    load_gbps: Mapping[int, float] = field(default_factory=dict)
     network: str | None = None
     mode: str = "auto"
     queue_pairs: int | None = None
@@ -40,7 +39,7 @@ def answers(plan: Plan, wish: Wish) -> list[Borrowed]:
     """The answer for the host of the wish, or one for each kind of host that lost ports, in the order of hosts.
 
     Hosts are alike that share the segment and what they lost; they move at once, over the same links. Raises
-    InputError with what is wrong with files and names, and where a host lost nothing.
+    InputError with names that are wrong, and where a host lost nothing.
     """
     view = view_of(plan, wish)
     lost = view.lost
@@ -63,14 +62,11 @@ def view_of(plan: Plan, wish: Wish) -> View:
     network = wish.network or networks[0]
     if network not in networks:
         raise InputError(Problem("--network", f'the plan has no network "{network}"', suggest(network, networks)))
-    load = read_load(wish.load, plan) if wish.load else {}
-    return View(plan, network, read_dead(wish.dead, plan), load, wish.demand, wish.scale_up_load)
+    return View(plan, network, wish.dead, wish.load_gbps, wish.demand, wish.scale_up_load)
 
 
 def _pool(plan: Plan, wish: Wish, view: View) -> Pool:
-    names = plan.fabric.hosts["name"]
-    free = read_free(wish.free, frozenset(names)) if wish.free else None
-    return pool_of(plan, free, {names[host]: len(ports) for host, ports in view.lost.items()})
+    return pool_of(plan, wish.free, {view.name(host): len(ports) for host, ports in view.lost.items()})
 
 
 def _nothing(view: View, wish: Wish, hosts: tuple[int, ...]) -> Problem | None:
@@ -80,7 +76,7 @@ def _nothing(view: View, wish: Wish, hosts: tuple[int, ...]) -> Problem | None:
         return None
     who = wish.host or "every host"
     what = f"{who} has all of its ports on the {view.network} network: nothing is to be borrowed"
-    return Problem(str(wish.dead), what, "name what is dead: a NIC's port, or the leaf and its port")
+    return Problem("--dead", what, "name what is dead: a NIC's port, or the leaf and its port")
 
 
 def _key(plan: Plan, view: View, host: int) -> tuple[object, ...]:

@@ -1,33 +1,33 @@
-"""From a plan and files to a placement."""
+"""From a plan, a job and what is free and dead to a placement."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import polars as pl
 
 from fabric.errors import InputError, Problem
-from fabric.flowfile import Dead, read_dead
+from fabric.flowfile import Dead
 from fabric.jobfile import Job
 from fabric.plan import Plan
 from fabric.validation import suggest
-from planner.freehosts import Free, domains, meant, read_free
+from planner.freehosts import Free, domains, meant
 from planner.placement.place import Placed, place
 from planner.placement.supply import supply_of
 
 
-def placed(plan: Plan, job: Job, free: Path | None, dead: Path | None, network: str | None) -> Placed:
+def placed(
+    plan: Plan, job: Job, free: Free | None = None, dead: Dead | None = None, network: str | None = None
+) -> Placed:
     """Place a job on the free hosts of a plan that have its GPUs and at least one port alive.
 
-    Where the job names its hosts, those are taken and only their order is decided. Raises InputError with what is
-    wrong with files and names, InfeasibleError where too little is free.
+    Where the job names its hosts, those are taken and only their order is decided. Raises InputError with names
+    that are wrong, InfeasibleError where too little is free.
     """
     networks = list(plan.design.networks)
     network = network or networks[0]
     if network not in networks:
         raise InputError(Problem("--network", f'the plan has no network "{network}"', suggest(network, networks)))
-    hosts = hosts_of(plan, network, read_dead(dead, plan) if dead else Dead())
-    listed = read_free(free, frozenset(plan.fabric.hosts["name"])) if free else _all(plan)
+    hosts = hosts_of(plan, network, dead or Dead())
+    listed = free or _all(plan)
     names = _named(plan, job) if not isinstance(job.hosts, int) else listed.hosts
     fit = hosts.filter((pl.col("gpus") == job.gpus_per_host) & (pl.col("alive") > 0))
     lost = dict(fit.select("name", "lost").iter_rows())

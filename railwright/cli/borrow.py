@@ -42,12 +42,18 @@ def borrow(plan: Path, dead: Path, free: Path | None, load: Path | None, **rest:
 
     How much each, at both ends or one, what that leaves, and whether replacing the host is worth more.
     """
+    from fabric.flowfile import read_dead
     from planner.borrowing.hosts import Wish, answers
+    from planner.borrowing.loadfile import read_load
     from planner.borrowing.told import json_of, words_of
+    from planner.freehosts import read_free
 
     explain, as_json = bool(rest.pop("explain")), bool(rest.pop("as_json"))
-    wish = Wish(dead=dead, free=free, load=load, **rest)  # type: ignore[arg-type]
-    found = answers(open_plan(plan), wish)
+    opened = open_plan(plan)
+    listed = read_free(free, frozenset(opened.fabric.hosts["name"])) if free else None
+    loads = read_load(load, opened) if load else {}
+    wish = Wish(read_dead(dead, opened), free=listed, load_gbps=loads, **rest)  # type: ignore[arg-type]
+    found = answers(opened, wish)
     if as_json:
         print_json(json_of(found[0]) if wish.host else [json_of(one) for one in found])
     else:

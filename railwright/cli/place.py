@@ -27,12 +27,16 @@ def place(plan: Path, job: Path, free: Path | None, dead: Path | None, **rest: o
 
     So that few bytes cross segments and few holes are left; hosts that lost ports come last.
     """
+    from fabric.flowfile import read_dead
     from fabric.jobfile import read_job
+    from planner.freehosts import read_free
     from planner.placement.hosts import placed
     from planner.placement.told import json_of, words_of
 
-    network = rest["network"]
-    found = placed(open_plan(plan), read_job(job), free, dead, str(network) if network else None)
+    opened, asked, network = open_plan(plan), read_job(job), rest["network"]
+    listed = read_free(free, frozenset(opened.fabric.hosts["name"])) if free else None
+    broken = read_dead(dead, opened) if dead else None
+    found = placed(opened, asked, listed, broken, str(network) if network else None)
     if rest["as_json"]:
         print_json(json_of(found))
     else:
