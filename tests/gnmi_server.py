@@ -91,6 +91,7 @@ def identity(folder: Path, name: str = "leaf-1") -> Identity:
     )
     found = Identity(folder / f"{name}.crt", folder / f"{name}.key")
     found.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    found.key.touch(0o600)
     private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     found.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
     return found

@@ -27,8 +27,8 @@ def test_all_mistakes_of_all_targets_come_at_once(loop: asyncio.Runner, tmp_path
     with pytest.raises(InputError) as raised:
         listen(loop, targets, bool)
     assert [str(problem).replace(str(tmp_path), "") for problem in raised.value.problems] == [
-        "gnmi: leaf-1: tls: unknown, one of mode, period, heartbeat, user, password, ca, certificate, key, name, "
-        "insecure, encoding, target, queues",
+        "gnmi: leaf-1: tls: unknown, one of mode, period, heartbeat, user, password, ca, certificate, key, "
+        "server_name, insecure, encoding, target, queues",
         "gnmi: leaf-1: mode: is 'netconf', not one of openconfig, sonic",
         "gnmi: leaf-1: period: is not a number of seconds from 0.1 to 86400",
         "gnmi: leaf-1: insecure: is neither true nor false",

@@ -140,7 +140,7 @@ def test_an_untrusted_certificate_is_denied_and_no_password_is_sent(loop: asynci
     with serving(lambda *_: [HOLD], tls.server()) as server:
         said: dict[str, Any] = {"ca": str(other.certificate), "user": "a", "password": Secret("hidden")}
         polls, _ = listen(loop, [leaf(server.port, **said)], has(Outcome.DENIED))
-        wrong_name = leaf(server.port, ca=str(tls.certificate), name="spine-1")
+        wrong_name = leaf(server.port, ca=str(tls.certificate), server_name="spine-1")
         listen(loop, [wrong_name], has(Outcome.DENIED))
     assert server.metadata == []
     assert "hidden" not in repr(polls)
@@ -149,7 +149,9 @@ def test_an_untrusted_certificate_is_denied_and_no_password_is_sent(loop: asynci
 def test_the_name_in_the_certificate_may_be_said(loop: asyncio.Runner, tls: Identity) -> None:
     with serving(lambda *_: [*all_ports(1, 1), HOLD], tls.server()) as server:
         listen(
-            loop, [leaf(server.port, ca=str(tls.certificate), name="leaf-1")], lambda polls: bool(source_told(polls))
+            loop,
+            [leaf(server.port, ca=str(tls.certificate), server_name="leaf-1")],
+            lambda polls: bool(source_told(polls)),
         )
 
 

@@ -245,20 +245,30 @@ def test_json_of_a_container_is_read_as_its_leaves_are() -> None:
     assert reader.counts.unusable == 1
 
 
+def bias(component: str, lane: int, value: float) -> bytes:
+    channel = ["transceiver", "physical-channels", f"channel[index={lane}]"]
+    path = ["components", f"component[name={component}]", *channel, "state", "laser-bias-current", "instant"]
+    return response(5, [update(path, double_val=value)])
+
+
+def has_transceiver(port: int, component: str, *lanes: int) -> bytes:
+    state = ["interfaces", f"interface[name=Ethernet{port}]", "state"]
+    listed = gnmi_pb2.ScalarArray(element=[gnmi_pb2.TypedValue(uint_val=lane) for lane in lanes])
+    more = [update([*state, "physical-channel"], leaflist_val=listed)] if lanes else []
+    return response(1, [update([*state, "transceiver"], string_val=component), *more])
+
+
 def test_transceivers_are_their_ports_where_the_device_says_so() -> None:
-    def bias(component: str, lane: int, value: float) -> bytes:
-        channel = ["transceiver", "physical-channels", f"channel[index={lane}]"]
-        path = ["components", f"component[name={component}]", *channel, "state", "laser-bias-current", "instant"]
-        return response(5, [update(path, double_val=value)])
-
-    def names(port: int, component: str) -> bytes:
-        path = ["interfaces", f"interface[name=Ethernet{port}]", "state", "transceiver"]
-        return response(1, [update(path, string_val=component)])
-
-    found, _ = read([bias("xcvr-1", 0, 1.0), names(1, "xcvr-1"), bias("xcvr-1", 3, 7.5), bias("fan", 0, 1.0),
-                     names(2, "xcvr-1"), bias("xcvr-1", 4, 8.0)], Dictionary(OpenConfig()))  # fmt: skip
+    found, _ = read([bias("xcvr-1", 0, 1.0), has_transceiver(1, "xcvr-1"), bias("xcvr-1", 3, 7.5), bias("fan", 0, 1.0),
+                     has_transceiver(2, "xcvr-1"), bias("xcvr-1", 4, 8.0)], Dictionary(OpenConfig()))  # fmt: skip
     assert found.keys() == {("swp1", 5, "tx_bias_amperes_l3")}
     assert math.isclose(found["swp1", 5, "tx_bias_amperes_l3"], 0.0075)
+
+
+def test_lanes_of_a_shared_transceiver_are_the_ports_that_list_them() -> None:
+    found, _ = read([has_transceiver(1, "xcvr-1", 0, 1), has_transceiver(2, "xcvr-1", 2, 3), bias("xcvr-1", 1, 1.0),
+                     bias("xcvr-1", 2, 2.0), bias("xcvr-1", 4, 4.0)], Dictionary(OpenConfig()))  # fmt: skip
+    assert found == {("swp1", 5, "tx_bias_amperes_l1"): 0.001, ("swp2", 5, "tx_bias_amperes_l2"): 0.002}
 
 
 def test_queues_with_words_for_names_have_the_settings_numbers() -> None:

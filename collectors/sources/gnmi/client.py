@@ -79,8 +79,8 @@ def channel(target: Target, options: Options) -> grpc.aio.Channel:
     ]
     if options.insecure:
         return grpc.aio.insecure_channel(address(target), settings)
-    if options.name:
-        settings.append(("grpc.ssl_target_name_override", options.name))
+    if options.server_name:
+        settings.append(("grpc.ssl_target_name_override", options.server_name))
     else:
         settings.append(("grpc.default_authority", f"{target.address}" if ":" not in target.address else ""))
     credentials = grpc.ssl_channel_credentials(options.ca, options.key, options.certificate)

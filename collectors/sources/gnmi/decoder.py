@@ -13,18 +13,17 @@ import polars as pl
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from collectors.sources.gnmi import proto, wire
-from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, NOWHERE, TRANSCEIVER, Dictionary
-from collectors.sources.gnmi.paths import COMPONENT, NOTHING, PORT, Node
+from collectors.sources.gnmi.dictionary import ALIASED, FLOATING, LINK, NOWHERE, Dictionary
+from collectors.sources.gnmi.paths import COMPONENT, NOTHING, Node
+from collectors.sources.gnmi.ports import Ports
 from collectors.sources.gnmi.rows import Values, table
+from collectors.sources.gnmi.runtime import value
 from collectors.sources.gnmi.values import (
-    ELSEWHERE,
     SEEN,
     UNKNOWN,
     UNRESOLVED,
     coerce,
     convert,
-    decimal,
-    parse,
     plain,
 )
 from fabric.samples import empty
@@ -71,14 +70,11 @@ class Decoder:
 
     def __init__(self, dictionary: Dictionary, ports: Mapping[str, str], target: str = "") -> None:
         self.dictionary = dictionary
-        self.named = dict(ports)
-        self.ports: list[str | None] = [None, *sorted(set(ports.values()))]
+        self.ports = Ports(ports)
         self.target = np.frombuffer(target.encode(), np.uint8)
         self.counts = Counts()
         self.error = ""
         self._sequence = self._at = 0
-        self._numbers = {name: number for number, name in enumerate(self.ports)}
-        self._components: dict[str, set[int]] = {}
         self._aliases: dict[str, list[tuple[str, dict[str, str]]]] = {}
         self._kept, self._parts, self._texts = _Kept(), list[tuple[npt.NDArray[Any], npt.NDArray[Any]]](), list[str]()
         self._forget()
@@ -88,7 +84,7 @@ class Decoder:
         self.generation = self.dictionary.generation
         self._port_of = np.full(64, UNRESOLVED, np.int32)
         self._told: dict[tuple[int, int], Node] = {}
-        self._best = np.full((len(self.ports), 64), NO_RANK, np.int8)
+        self._best = np.full((len(self.ports.names), 64), NO_RANK, np.int8)
 
     @property
     def pending(self) -> int:
@@ -190,7 +186,7 @@ class Decoder:
             self._port_of = np.concatenate([self._port_of, np.full(lacking + 64, UNRESOLVED, np.int32)])
         lacking = len(self.dictionary.columns) - self._best.shape[1]
         if lacking > 0:
-            more = np.full((len(self.ports), lacking + 64), NO_RANK, np.int8)
+            more = np.full((len(self.ports.names), lacking + 64), NO_RANK, np.int8)
             self._best = np.concatenate([self._best, more], axis=1)
 
     def _aliased(self, row: npt.NDArray[np.int64], buf: npt.NDArray[np.uint8], value: object, time: int,
@@ -227,8 +223,8 @@ class Decoder:
         name, column = self.dictionary.ids(node, node.leaf)
         self._widen()
         port = self._port(name)
-        if column == TRANSCEIVER:
-            self._transceiver(port, value)
+        if column == LINK:
+            self._link(node.place, port, value)
             return
         if port < 0:
             return
@@ -256,27 +252,16 @@ class Decoder:
         """The number of the port that a name is; below 0 if it is none of the plan's."""
         found = int(self._port_of[name])
         if found == UNRESOLVED:
-            found = self._port_of[name] = self._resolve(*self.dictionary.names[name])
+            found = self._port_of[name] = self.ports.resolve(*self.dictionary.names[name])
         if found == UNKNOWN:
             self._port_of[name] = SEEN
         return int(found)
 
-    def _resolve(self, kind: str, subject: str) -> int:
-        if subject in self.named:
-            return self._numbers[self.named[subject]]
-        if kind == PORT:
-            return UNKNOWN
-        held = self._components.get(subject, set())
-        return next(iter(held)) if len(held) == 1 else ELSEWHERE
-
-    def _transceiver(self, port: int, value: object) -> None:
-        """A port says which component its transceiver is; one that several ports share is none's here."""
-        if port >= 0 and isinstance(value, str) and len(self._components) < MOST_ALIASES:
-            held = self._components.setdefault(value, set())
-            if port not in held:
-                held.add(port)
-                components = [i for i, (kind, _) in enumerate(self.dictionary.names) if kind == COMPONENT]
-                self._port_of[components] = UNRESOLVED
+    def _link(self, place: str, port: int, value: object) -> None:
+        """A port says which component its transceiver is, or which of its lanes are the port's."""
+        if port >= 0 and self.ports.link(place, port, value):
+            components = [number for number, (kind, _) in enumerate(self.dictionary.names) if kind == COMPONENT]
+            self._port_of[components] = UNRESOLVED
 
     def _odd(self, raw: bytes, stamp: int) -> None:
         """A message that the fast path leaves to the protobuf runtime."""
@@ -312,7 +297,7 @@ class Decoder:
             self.counts.updates += 1
             self.counts.duplicates += update.duplicates
             self._at = self._sequence = self._sequence + 1
-            self._take(self._node(prefix, update.path.SerializeToString()), _value(update), time, stamp)
+            self._take(self._node(prefix, update.path.SerializeToString()), value(update), time, stamp)
         if note.atomic:
             told = {key[:2] for key in self._kept.keys[before:]}
             self._clear(self._node(prefix, b""), told, time, stamp)
@@ -337,7 +322,7 @@ class Decoder:
         if not parts:
             return empty(), unknown
         values = Values(np.concatenate([keys for keys, _ in parts]), np.concatenate([n for _, n in parts]), texts)
-        return table(values, device, self.ports, self.dictionary.columns, tolerance), unknown
+        return table(values, device, self.ports.names, self.dictionary.columns, tolerance), unknown
 
 
 def _above(node: Node) -> Iterator[Node]:
@@ -346,22 +331,3 @@ def _above(node: Node) -> Iterator[Node]:
     while at is not None:
         yield at
         at = at.parent
-
-
-def _value(update: Any) -> Any:
-    """The value of an update of the protobuf runtime, the deprecated form too."""
-    kind = update.val.WhichOneof("value")
-    if kind is None:
-        return parse(update.value.value) if update.value.type in (0, 4) and update.value.value else None
-    return _scalar(update.val, kind)
-
-
-def _scalar(value: Any, kind: str) -> Any:
-    found = getattr(value, kind)
-    if kind == "decimal_val":
-        return decimal(found.digits, found.precision)
-    if kind in ("json_val", "json_ietf_val"):
-        return parse(found)
-    if kind == "leaflist_val":
-        return [_scalar(element, inner) for element in found.element if (inner := element.WhichOneof("value"))]
-    return None if kind in ("any_val", "bytes_val", "proto_bytes") else found

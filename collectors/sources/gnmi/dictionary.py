@@ -26,8 +26,8 @@ UNSIGNED, FLOATING, STATE, TEXT = range(4)
 """Kinds of columns: what its numbers are kept as."""
 NOWHERE = ("?", dict[str, str]())
 """A step that leads to nothing: what another origin's paths mean is not known."""
-IGNORED, INSIDE, TRANSCEIVER, ALIASED = -1, -2, -3, -4
-"""What a slot's column is where it is none: nothing of ours, a container, a transceiver's name, an alias' path."""
+IGNORED, INSIDE, LINK, ALIASED = -1, -2, -3, -4
+"""Instead of a slot's column: nothing of ours, a container, which transceiver or lanes a port has, an alias' path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Dictionary:
             self.factors[slot] = node.leaf.factor
 
     def ids(self, node: Node, leaf: Leaf) -> tuple[int, int]:
-        """Of the name and the column of a node's leaf; the column is TRANSCEIVER where it names one."""
+        """Of the name and the column of a node's leaf; LINK where it says which transceiver a port has."""
         if node.ids is None:
             node.ids = self._name(leaf), self._column(leaf)
         return node.ids
@@ -149,7 +149,7 @@ class Dictionary:
 
     def _column(self, leaf: Leaf) -> int:
         if leaf.counter is None:
-            return TRANSCEIVER
+            return LINK
         name = leaf.counter.column(leaf.index)
         found = self._column_ids.get(name)
         if found is None:

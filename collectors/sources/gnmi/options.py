@@ -16,8 +16,8 @@ from fabric.errors import InputError, Problem
 MODES = ("openconfig", "sonic")
 MOST_MESSAGE = 16 << 20
 KNOWN = (
-    "mode", "period", "heartbeat", "user", "password", "ca", "certificate", "key", "name", "insecure", "encoding",
-    "target", "queues",
+    "mode", "period", "heartbeat", "user", "password", "ca", "certificate", "key", "server_name", "insecure",
+    "encoding", "target", "queues",
 )  # fmt: skip
 
 
@@ -26,9 +26,9 @@ class Options:
     """One target's settings.
 
     ``period``, ``heartbeat``: seconds between samples, and between repetitions of what is told on change; ``ca``,
-    ``certificate``, ``key``: PEM bytes; ``name``: the name in the device's certificate, where it is not its address;
-    ``encoding``: of values, tried in turn where none is said; ``target``: whom to ask for at a gateway; ``queues``:
-    number of a queue by its name.
+    ``certificate``, ``key``: PEM bytes; ``server_name``: the name in the device's certificate, where it is not its
+    address; ``encoding``: of values, tried in turn where none is said; ``target``: whom to ask for at a gateway;
+    ``queues``: number of a queue by its name.
     """
 
     mode: str = "openconfig"
@@ -39,7 +39,7 @@ class Options:
     ca: bytes | None = field(default=None, repr=False)
     certificate: bytes | None = field(default=None, repr=False)
     key: bytes | None = field(default=None, repr=False)
-    name: str = ""
+    server_name: str = ""
     insecure: bool = False
     encoding: str = ""
     target: str = ""
@@ -126,6 +126,12 @@ def _pem(value: object) -> bytes:
     return found
 
 
+def _key(value: object) -> bytes:
+    if isinstance(value, str) and Path(value).stat().st_mode & 0o077:
+        raise ValueError("can be read by others: chmod 600")
+    return _pem(value)
+
+
 def _queues(value: object) -> dict[str, int]:
     if not isinstance(value, Mapping):
         raise ValueError("is not a table of numbers by queue")
@@ -137,6 +143,6 @@ def _queues(value: object) -> dict[str, int]:
 
 _READ: dict[str, Callable[[object], object]] = {
     "mode": _one_of(*MODES), "period": _seconds, "heartbeat": _seconds, "user": _text, "password": _secret,
-    "ca": _pem, "certificate": _pem, "key": _pem, "name": _text, "insecure": _switch,
+    "ca": _pem, "certificate": _pem, "key": _key, "server_name": _text, "insecure": _switch,
     "encoding": _one_of(*ENCODINGS), "target": _text, "queues": _queues,
 }  # fmt: skip

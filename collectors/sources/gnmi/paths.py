@@ -18,6 +18,11 @@ from fabric.counters import MOST_INDEX, Counter, counters
 PORT, COMPONENT = "port", "component"
 TRANSCEIVER = "/interfaces/interface/state/transceiver"
 """Names the component that a port's transceiver is (openconfig-platform-transceiver)."""
+CHANNELS = "/interfaces/interface/state/physical-channel"
+"""Lists the transceiver's lanes that are the port's, where ports share one."""
+LINKS = (TRANSCEIVER, CHANNELS)
+LANE = "\n"
+"""Between a component's name and its lane, where a sample is of a lane."""
 _NAMED = {
     "/interfaces/interface": (PORT, ("name",)),
     "/qos/interfaces/interface": (PORT, ("interface-id",)),
@@ -85,7 +90,7 @@ def openconfig() -> dict[str, tuple[Counter, float, int]]:
 
 @cache
 def _containers() -> frozenset[str]:
-    paths = [*openconfig(), TRANSCEIVER]
+    paths = [*openconfig(), *LINKS]
     return frozenset(path[: at.start()] for path in paths for at in re.finditer("/", path))
 
 
@@ -144,12 +149,14 @@ class OpenConfig:
             below.subject = (_NAMED[place][0], key) if key else None
         elif place in _NUMBERED:
             below.index = self._number(place, key)
+            if node.subject is not None and node.subject[0] == COMPONENT:
+                below.subject = (COMPONENT, f"{node.subject[1]}{LANE}{key}")
         return below
 
     def _leaf(self, place: str, node: Node) -> Node:
         if node.subject is None:
             return NOTHING
-        if place == TRANSCEIVER:
+        if place in LINKS:
             return Node(False, Leaf(*node.subject, None, None), place)
         if place not in openconfig():
             return NOTHING

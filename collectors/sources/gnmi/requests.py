@@ -48,7 +48,7 @@ def wishes(options: Options) -> list[Wish]:
 def openconfig_paths() -> tuple[list[str], list[str]]:
     """Sampled and on-change paths, without keys; containers where all below is wanted."""
     sampled, changing = set(), set()
-    for path in [*paths.openconfig(), paths.TRANSCEIVER]:
+    for path in [*paths.openconfig(), *paths.LINKS]:
         at = next((path.index(part) + len(part) - 1 for part in CONTAINERS if part in path), None)
         if at is not None:
             sampled.add(path[:at])
