@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
+from collectors.bus import Consumer, Delivery
+from collectors.bus.nats import STREAM, NatsBus
 from collectors.codec import Batch, new_id
 from fabric.samples import OUTCOME_SCHEMA, schema
 
@@ -75,3 +78,29 @@ def made_batch(shard: str = "compute-s0", rows: int = 3, start: int = 0, device:
         [(start * 10**6, start * 10**6, "snmp", device, "ok", "", 0.1, rows)], schema=OUTCOME_SCHEMA, orient="row"
     )
     return Batch(new_id(), shard, counters, outcomes=outcome)
+
+
+async def wipe(url: str) -> None:
+    bus = await NatsBus.connect(url)
+    await bus.jetstream.delete_stream(STREAM)
+    await bus.close()
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await work()
+
+    asyncio.run(bounded())
+
+
+async def take(consumer: Consumer, number: int) -> list[Delivery]:
+    """So many batches, however many calls that takes."""
+    found: list[Delivery] = []
+    while len(found) < number:
+        found += await consumer.take(number - len(found), 1)
+    return found
+
+
+def ids(deliveries: list[Delivery]) -> list[str]:
+    return [delivery.batch.id for delivery in deliveries]
