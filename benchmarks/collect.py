@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from made_up_switches import PERIOD, SECRET, columns, device, port_name, serve
-
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from benchmarks.made_up_switches import PERIOD, SECRET, columns, device, port_name, serve  # noqa: E402
+
 FULL = 1500 * 128 * 30 / PERIOD
 STAGES = ("source", "bus", "store")
 NAMES = {"snmp": "SNMPv2c", "sflow": "sFlow", "gnmi": "gNMI (no TLS)"}
@@ -223,8 +224,8 @@ def report(source: str, stages: Mapping[str, Mapping[str, float]]) -> str:
         before = max(each, before)
     out.write(f"  {'all':<8} {before * 1e6:6.2f} µs/value  {before * FULL:6.2f} cores\n")
     out.write(
-        f"  memory {whole['rss']:,.0f} MiB, disk {whole['disk']:.2f} bytes/value, stored {whole['lag']:.1f} s after the poll, "
-        f"{whole['late']:.0f} late, {whole['bad']:.0f} not ok\n"
+        f"  memory {whole['rss']:,.0f} MiB, disk {whole['disk']:.2f} bytes/value, "
+        f"stored {whole['lag']:.1f} s after the poll, {whole['late']:.0f} late, {whole['bad']:.0f} not ok\n"
     )
     return out.getvalue()
 
