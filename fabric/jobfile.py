@@ -7,6 +7,7 @@ r % gpus_per_host. ``ep`` divides ``dp``: an expert group is ``ep`` neighbours o
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -122,12 +123,14 @@ def _sums(data: dict[object, object], where: str) -> list[Problem]:
     found = []
     hosts = data.get("hosts")
     names = list(hosts) if isinstance(hosts, list) else []
-    twice = sorted({str(name) for name in names if names.count(name) > 1}) if len(names) <= MOST_RANKS else []
+    twice = sorted(name for name, count in Counter(map(str, names)).items() if count > 1)
     if twice:
         found.append(Problem(f"{where}: hosts", f"names {', '.join(twice[:5])} twice", "name each host once"))
     sizes = {name: data.get(name, 1) for name in ("tp", "pp", "dp", "ep")}
     parts = {"hosts": len(names) if names else hosts, "gpus_per_host": data.get("gpus_per_host"), **sizes}
-    numbers = {name: n for name, n in parts.items() if isinstance(n, int) and not isinstance(n, bool) and n > 0}
+    numbers = {
+        name: n for name, n in parts.items() if isinstance(n, int) and not isinstance(n, bool) and 0 < n <= MOST_RANKS
+    }
     if len(numbers) < len(parts):
         return found
     ranks, asked = numbers["hosts"] * numbers["gpus_per_host"], numbers["tp"] * numbers["pp"] * numbers["dp"]

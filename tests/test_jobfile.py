@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,20 @@ def test_all_mistakes_are_told_at_once() -> None:
 )
 def test_a_mistake_says_what_to_do(change: dict[str, object], said: str) -> None:
     assert told(GOOD | change) == [said]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "ep", "pp"]), anything), st.integers(0, 400))
+def test_no_file_brings_anything_but_problems(change: dict[str, object], digits: int) -> None:
+    for data in (GOOD | change, GOOD | {"hosts": 10**digits, "tp": 10 ** (digits // 2)}):
+        with suppress(InputError):
+            job_from(data)
 
 
 @pytest.mark.parametrize("data", [None, [], "job", 3])

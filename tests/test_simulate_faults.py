@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_all_mistakes_of_a_script_are_told_at_once() -> None:
 def test_what_is_no_script_is_refused(data: object) -> None:
     with pytest.raises(InputError):
         faults_from(data, four(), "compute")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.sampled_from(list(KINDS)), st.dictionaries(st.sampled_from(list(Fault.model_fields)), anything, max_size=4))
+@settings(max_examples=60)
+def test_no_script_brings_anything_but_problems(kind: str, change: dict[str, Any]) -> None:
+    with suppress(InputError):
+        truth(four(), "compute", script(fault(kind) | change))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -430,6 +445,11 @@ def test_samples_are_binomial_and_name_the_ports_of_the_path() -> None:
     assert set(found.flows.select("device", "out_port").iter_rows()) <= known
     assert found.flows["time_ns"].is_sorted()
     assert found.flows["time_ns"].is_between(START_NS + 10**10, START_NS + 2 * 10**10).all()
+
+
+def test_too_many_samples_are_refused_before_they_are_made() -> None:
+    with pytest.raises(InputError, match=r"one frame in 100 makes .* flow samples an interval; at most 20,000,000"):
+        run(sampling=100)
 
 
 def test_a_mark_shows_behind_the_queue_that_made_it() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from fabric.addressing_text import ipv4_text
+from fabric.errors import InputError, Problem
 from fabric.samples import FLOW_SCHEMA
 from planner.simulate.flows import ROCE_PORT
 from planner.simulate.pressure import PACKET
@@ -26,7 +27,7 @@ WRITE_MIDDLE = 0x07
 CAPABLE, EXPERIENCED = 2, 3
 """ECN: capable of it (ECT 0), and congestion experienced (RFC 3168)."""
 MOST_ROWS = 20_000_000
-"""Samples of one interval, at most; a rate that gives more is refused by drawing no further."""
+"""Samples of one interval, at most."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Sampler:
         at = self.where
         frames = np.floor(moved / PACKET).astype(np.int64)
         count = rng.binomial(frames[at.flow], 1.0 / self.one_in)
-        row = np.repeat(np.arange(len(at.flow)), count)[:MOST_ROWS]
+        self._bounded(int(count.sum()))
+        row = np.repeat(np.arange(len(at.flow)), count)
         row = row[np.argsort(times := rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row)), kind="stable")]
         times.sort()
         flow = at.flow[row]
@@ -100,6 +102,13 @@ class Sampler:
             "drops": np.zeros(n, dtype=np.int64),
         }  # fmt: skip
         return pl.DataFrame(columns).select(pl.col(name).cast(dtype) for name, dtype in FLOW_SCHEMA.items())
+
+    def _bounded(self, count: int) -> None:
+        """Raise InputError where an interval has too many samples."""
+        if count > MOST_ROWS:
+            what = f"one frame in {self.one_in:,} makes {count:,} flow samples an interval; at most {MOST_ROWS:,}"
+            enough = self.one_in * -(-count // MOST_ROWS) * 2
+            raise InputError(Problem("--sampling", what, f"take {enough:,} or more, or shorter intervals"))
 
     def _marked(self, share: Floats) -> Floats:
         """Part of each flow's frames that carry a mark after so many hops and one more."""
