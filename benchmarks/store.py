@@ -1,6 +1,6 @@
 """What writing samples takes: rows a second into each store, and a poll of 61,056 ports × 30 counters into each.
 
-    python benchmarks/store.py [--ports 61056] [--counters 30] [--polls 4] [--peer-ports 4096]
+    python benchmarks/store.py [--ports 61056] [--counters 30] [--polls 4] [--peer-ports 8192]
 
 Three tables. First the turning of one table into what InfluxDB 2 is told, by us (columns to line protocol in one
 compiled pass) and by influxdb-client (a Point a port; lines made by hand with f-strings), CPU of this process alone.
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--ports", type=int, default=61_056)
     parser.add_argument("--counters", type=int, default=30)
     parser.add_argument("--polls", type=int, default=4)
-    parser.add_argument("--peer-ports", type=int, default=4_096)
+    parser.add_argument("--peer-ports", type=int, default=8_192)
     options = parser.parse_args()
     os.environ["RAILWRIGHT_STORE_TOKEN"] = TOKEN
     small = poll(options.peer_ports, options.counters, 1, time.time_ns() // PERIOD_NS * PERIOD_NS - 3 * PERIOD_NS)

@@ -9,7 +9,7 @@ import polars as pl
 from influxdb_client.rest import ApiException
 
 from collectors.store.errors import StoreAwayError
-from collectors.store.server import Http, any_of, csv_of
+from collectors.store.server import Http, any_of, csv_of, understood
 from collectors.store.urls import StoreUrl
 from fabric.counters import TAGS
 from fabric.errors import Problem
@@ -32,6 +32,7 @@ class InfluxServer:
     def show(self) -> None:
         """A write can be read when it is answered."""
 
+    @understood
     def series(
         self, measurement: str, fields: Sequence[str], keys: Sequence[str], only: Mapping[str, Sequence[str]],
         start_ns: int, end_ns: int,
@@ -51,6 +52,7 @@ class InfluxServer:
         asked = {"db": self.url.bucket, "epoch": "ns", "q": statement}
         return csv_of(self._http.get("/query", asked, "application/csv", how="POST"))
 
+    @understood
     def known_fields(self) -> list[tuple[str, str, list[str]]]:
         """From the index; which tag's values go with which field is asked a measurement at a time."""
         found = self._ask("SHOW FIELD KEYS")
@@ -65,6 +67,7 @@ class InfluxServer:
         found = self._ask(f'SHOW TAG VALUES FROM "{measurement}" WITH KEY = "{tag}"')
         return found["value"].to_list() if found.width else []
 
+    @understood
     def first_ns(self) -> int | None:
         """The time of the oldest row."""
         found = self._ask('SELECT first("received_lag_seconds") FROM "railwright_port"')

@@ -18,8 +18,9 @@ from collectors.store.tables import ROLLUP_KEY
 from collectors.store.tidy import MILLISECOND_NS
 from fabric.samples import KEYS
 
-VALUES = 1 << 19
-"""Values that are turned into lines at once: bounds the memory, and the size of a request (about 20 MB)."""
+VALUES = 1 << 17
+"""Values that are turned into lines at once: bounds the memory, and a request (about 6 MB) to what InfluxDB writes
+within its 10 s, also where every series is new."""
 ROWS = 1 << 14
 
 

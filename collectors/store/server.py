@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import polars as pl
 import urllib3
@@ -23,13 +24,23 @@ from fabric.errors import Problem
 
 TIMEOUT_S = 60
 READ_TIMEOUT_S = 300
+LEAST_BYTES = 1 << 14
+"""Lines shorter than this are not halved."""
 _MS: Any = WritePrecision.MS
-_FOR_GOOD = {400, 413, 422}
+_FOR_GOOD = {400, 422}
 """Answers to lines that will never be taken."""
 
 
 class RejectedError(StoreError):
     """The server will never take these lines."""
+
+
+class TooMuchError(StoreAwayError):
+    """The server cannot take so much at once."""
+
+
+class _AtUrl(Protocol):
+    url: StoreUrl
 
 
 class Server(Protocol):
@@ -89,7 +100,17 @@ class Http:
         self._pool = urllib3.PoolManager(maxsize=4, retries=False, ca_certs=ca)
 
     def post(self, lines: bytes) -> None:
-        """One request of lines with times in milliseconds; see ``Server.post``."""
+        """Lines with times in milliseconds, in halves where one request is too much; see ``Server.post``."""
+        try:
+            self._send(lines)
+        except TooMuchError:
+            middle = lines.rfind(b"\n", 0, len(lines) // 2) + 1
+            if len(lines) < LEAST_BYTES or not middle:
+                raise
+            self.post(lines[:middle])
+            self.post(lines[middle:])
+
+    def _send(self, lines: bytes) -> None:
         try:
             self._writer.write(self.url.bucket or "-", self.url.org or "-", lines, write_precision=_MS)
         except ApiException as error:
@@ -124,6 +145,8 @@ class Http:
         said = " ".join(body.split())[:300]
         if status in {401, 403}:
             return StoreAwayError(Problem(self.url.where, "refuses the token", "give one that may read and write"))
+        if status == 413 or (status >= 500 and "timeout" in said):
+            return TooMuchError(Problem(self.url.where, f"cannot take so much at once ({status}: {said})", "wait"))
         if status in _FOR_GOOD:
             return RejectedError(Problem(self.url.where, f"will not take it ({status}: {said})", "see docs/store.md"))
         return StoreAwayError(Problem(self.url.where, f"answers {status}: {said}", "see the server's log"))
@@ -132,6 +155,27 @@ class Http:
         """Give back connections."""
         self.client.close()  # type: ignore[no-untyped-call]  # it has no types
         self._pool.clear()
+
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="_AtUrl")
+T = TypeVar("T")
+
+
+def understood(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A method that reads what a server answered: an answer of another shape is StoreAwayError."""
+
+    @wraps(method)
+    def careful(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except (ValueError, LookupError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
+            said = f"answers nonsense ({type(error).__name__})"
+            raise StoreAwayError(
+                Problem(self.url.where, said, "check that the URL is this kind of server's")
+            ) from error
+
+    return careful
 
 
 def csv_of(body: bytes) -> pl.DataFrame:

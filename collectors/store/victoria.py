@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from collectors.store.errors import StoreAwayError, StoreError
-from collectors.store.server import Http, any_of, csv_of
+from collectors.store.server import Http, any_of, csv_of, understood
 from collectors.store.urls import StoreUrl
 from fabric.counters import TAGS
 
@@ -33,6 +33,7 @@ class VictoriaServer:
         self.url, self._http = url, Http(url)
         self.post = self._http.post
 
+    @understood
     def on_disk(self, age_s: float, sealed_s: float) -> bool | None:
         """Take a snapshot and drop it again, and see that the server is older than the window."""
         asked = time.monotonic()
@@ -63,6 +64,7 @@ class VictoriaServer:
         """Fresh rows are searchable after a second or two; this makes them so now."""
         self._http.get("/internal/force_flush", {})
 
+    @understood
     def series(
         self, measurement: str, fields: Sequence[str], keys: Sequence[str], only: Mapping[str, Sequence[str]],
         start_ns: int, end_ns: int,
@@ -80,6 +82,7 @@ class VictoriaServer:
         body = self._http.get("/api/v1/export/csv", asked, how="POST")
         return _wide(_long(body, keys), measurement, fields, keys)
 
+    @understood
     def known_fields(self) -> list[tuple[str, str, list[str]]]:
         """From the index; the tags' values of one name at a time."""
         names = json.loads(self._http.get("/api/v1/label/__name__/values", {"start": "0"}))["data"]
