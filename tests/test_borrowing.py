@@ -360,6 +360,15 @@ def test_neighbours_that_lost_other_rails_cross_rails_in_the_spines() -> None:
     assert sum(gbps for name, gbps in links.items() if " to spine" in name) == pytest.approx(800, abs=0.1)
 
 
+def test_a_replacement_has_the_same_peers() -> None:
+    """A whole host beside a peer without a rail is no better than the host that is replaced."""
+    seen = view("superpod-h100-2su", "device,port\ndgx-0003,enp24s0np0\ndgx-0004,enp64s0np0\n")
+    asked = asked_of(seen, "dgx-0003")
+    pool = Pool(("dgx-0010",), (), scopes(seen.plan))
+    assert instead_of(asked, pool).bandwidth_left == pytest.approx(7 / 8)
+    assert instead_of(replace(asked, peers=asked.peers[1:]), pool).bandwidth_left == 1.0
+
+
 def test_a_dual_port_nic_keeps_fifteen_sixteenths() -> None:
     seen = view("hpn7-pod", "device,port\ngpu-0003,nic-2p0\n")
     found = borrow(asked_of(seen, "gpu-0003"))

@@ -187,7 +187,7 @@ def _remedy(remedy: Remedy, pairs: Sequence[Pair], before: Sequence[float]) -> t
 
 
 def instead_of(asked: Asked, pool: Pool) -> Instead:
-    """The best replacement: whole if any is; what a shared fault takes from it, too, is counted."""
+    """The best replacement: whole if any is; what it, or the peers that stay, have lost is counted."""
     view = asked.view
     name = view.name(asked.host)
     candidates = pool.candidates(name)
@@ -196,8 +196,10 @@ def instead_of(asked: Asked, pool: Pool) -> Instead:
         return Instead(None, "none", 0.0, why)
     chosen = candidates[0]
     source = "free" if chosen in pool.free else "reserve"
-    if not pool.lost.get(chosen, 0):
+    peers = tuple(peer for peer in asked.peers if view.name(peer) != chosen)
+    degraded = pool.lost.get(chosen, 0) > 0
+    if not peers or not (degraded or any(peer in view.lost for peer in peers)):
         return Instead(chosen, source, 1.0)
     names = view.plan.fabric.hosts["name"].to_list()
-    there = borrow(replace(asked, host=names.index(chosen), at_once=1))
-    return Instead(chosen, source, there.left, "it has lost ports too")
+    there = borrow(replace(asked, host=names.index(chosen), peers=peers, at_once=1))
+    return Instead(chosen, source, there.left, "it has lost ports too" if degraded else "its peers have lost ports")
