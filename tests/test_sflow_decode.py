@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
+import sys
 import tracemalloc
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HERE, need, shared_data
+from conftest import HERE, ROOT, need, shared_data
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scapy.contrib.roce import BTH
@@ -350,3 +352,23 @@ def test_memory_stays_what_it_was() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000
+
+
+INTERPRETED = """
+from sflow_tools import same
+from test_sflow_decode import IPV4, IPV6, SEEDS, datagram, flow, header, roce
+for seed in SEEDS:
+    for size in range(len(seed) + 1):
+        same([seed[:size]])
+for packet in (roce(IPV4), roce(IPV6)):
+    for size in range(len(bytes(packet))):
+        same([datagram(flow(header(bytes(packet)[:size])))])
+"""
+"""Each datagram in an array of its own, its end the array's."""
+
+
+def test_no_byte_behind_a_datagram_is_read() -> None:
+    # Compiled code does not check the bounds of arrays: the same code, interpreted, raises beyond them.
+    env = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+    done = subprocess.run([sys.executable, "-c", INTERPRETED], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -24,6 +24,7 @@ from collectors.sources.sflow.layout import (
 )
 from collectors.sources.sflow.records import counter_records, flow_records
 
+ONES, WIDE = (1 << 32) - 1, (1 << 64) - 1
 SKIPPED = 3
 """Place in the tally of samples of other enterprises and formats; before it: flow, counter and name rows."""
 
@@ -146,14 +147,14 @@ def _counters(buf: Bytes, at: int, end: int, expanded: bool, head: Row, row: Row
 @compiled
 def _blank(row: Row) -> None:
     """All ones, which is what an agent says of a counter that it does not have."""
-    row["if_speed"], row["if_in_octets"], row["if_out_octets"] = -1, -1, -1
-    row["if_type"], row["if_direction"], row["if_status"], row["if_promiscuous"] = -1, -1, -1, -1
-    row["if_in_unicast"], row["if_in_multicast"], row["if_in_broadcast"] = -1, -1, -1
-    row["if_in_discards"], row["if_in_errors"], row["if_in_unknown_protocols"] = -1, -1, -1
-    row["if_out_unicast"], row["if_out_multicast"], row["if_out_broadcast"] = -1, -1, -1
-    row["if_out_discards"], row["if_out_errors"] = -1, -1
-    row["eth_alignment_errors"], row["eth_fcs_errors"], row["eth_symbol_errors"] = -1, -1, -1
-    row["eth_single_collisions"], row["eth_multiple_collisions"], row["eth_sqe_test_errors"] = -1, -1, -1
-    row["eth_deferred_transmissions"], row["eth_late_collisions"], row["eth_excessive_collisions"] = -1, -1, -1
-    row["eth_mac_transmit_errors"], row["eth_carrier_errors"] = -1, -1
-    row["eth_frames_too_long"], row["eth_mac_receive_errors"] = -1, -1
+    row["if_speed"], row["if_in_octets"], row["if_out_octets"] = WIDE, WIDE, WIDE
+    row["if_type"], row["if_direction"], row["if_status"], row["if_promiscuous"] = ONES, ONES, ONES, ONES
+    row["if_in_unicast"], row["if_in_multicast"], row["if_in_broadcast"] = ONES, ONES, ONES
+    row["if_in_discards"], row["if_in_errors"], row["if_in_unknown_protocols"] = ONES, ONES, ONES
+    row["if_out_unicast"], row["if_out_multicast"], row["if_out_broadcast"] = ONES, ONES, ONES
+    row["if_out_discards"], row["if_out_errors"] = ONES, ONES
+    row["eth_alignment_errors"], row["eth_fcs_errors"], row["eth_symbol_errors"] = ONES, ONES, ONES
+    row["eth_single_collisions"], row["eth_multiple_collisions"], row["eth_sqe_test_errors"] = ONES, ONES, ONES
+    row["eth_deferred_transmissions"], row["eth_late_collisions"], row["eth_excessive_collisions"] = ONES, ONES, ONES
+    row["eth_mac_transmit_errors"], row["eth_carrier_errors"] = ONES, ONES
+    row["eth_frames_too_long"], row["eth_mac_receive_errors"] = ONES, ONES
