@@ -165,7 +165,7 @@ def free_port() -> int:
 def measured(source: str, stage: str, given: dict[str, Any]) -> dict[str, float]:
     """One stage: switches in a child, the collector in another."""
     given = {**given, "listen": free_port()}
-    me = [sys.executable, __file__]
+    me = [sys.executable, str(Path(__file__).absolute())]
     with subprocess.Popen(
         [*me, "--serve", source, json.dumps(given)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as switches:

@@ -46,7 +46,7 @@ class Work:
 
 
 @click.command(cls=Command, example=EXAMPLE)
-@click.argument("plan", metavar="PLAN", required=False, type=click.Path(path_type=Path))
+@click.argument("plan", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @click.option("--demo", is_flag=True, help="Start agents on this machine and poll them; needs no PLAN.")
 @click.option("--agents", metavar="N", type=click.IntRange(1, 64), default=4, help="Of --demo: how many (default: 4).")
 @click.option(
