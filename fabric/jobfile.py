@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +143,3 @@ def _sums(data: dict[object, object], where: str) -> list[Problem]:
     if ranks > MOST_RANKS:
         found.append(Problem(f"{where}: hosts", f"{ranks:,} GPUs; a job has at most {MOST_RANKS:,}"))
     return found
-
-
-COLLECTIVES: tuple[str, ...] = get_args(Collective)
-"""Every collective that a step may name."""

@@ -45,6 +45,8 @@ class Answer:
     text: tuple[str, ...]
     why: Callable[[], Iterator[str]]
     loads: Loads
+    code: int
+    """0 where all flows move, else 1."""
     jobs: tuple[Job, ...] = ()
     tracks: Sequence[Sequence[Stage]] = ()
     flows: Flows | None = None
@@ -66,7 +68,11 @@ def _jobs(asked: Asked, now: Routing) -> Answer:
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, result.steps, asked.method)
 
-    return Answer(now, told.jobs_json(result), tuple(told.jobs_text(result)), why, result.loads, tuple(jobs), tracks)
+    code = int(result.stuck > 0)
+
+    return Answer(
+        now, told.jobs_json(result), tuple(told.jobs_text(result)), why, result.loads, code, tuple(jobs), tracks
+    )
 
 
 def _flows(asked: Asked, now: Routing) -> Answer:
@@ -81,7 +87,8 @@ def _flows(asked: Asked, now: Routing) -> Answer:
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, (), asked.method)
 
-    return Answer(now, told.flows_json(result), tuple(told.flows_text(result)), why, result.loads, flows=flows)
+    code, text = int(result.unrouted > 0), tuple(told.flows_text(result))
+    return Answer(now, told.flows_json(result), text, why, result.loads, code, flows=flows)
 
 
 def read_jobs(paths: Sequence[Path]) -> list[Job]:

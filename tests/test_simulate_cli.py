@@ -87,6 +87,14 @@ def test_flows_share_what_there_is(folder: Path, capsys: pytest.CaptureFixture[s
     assert (found["seconds"], found["steps"], found["bound_seconds"]) == (None, [], None)
 
 
+def test_a_host_cut_off_makes_exit_code_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "dead.csv").write_text("device,port\nleaf-compute-s000-l3-p0,\n")
+    code, out, _ = said(capsys, "--job", "job.yaml", "--dead", "dead.csv", "--explain")
+    assert code == 1
+    assert "what waits for them never ends" in out
+    assert "some flows have no live path" in out
+
+
 def test_a_folder_is_written_whole_and_not_over_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (
         "--job",

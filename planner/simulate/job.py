@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from fabric.plan import Plan
     from planner.simulate.flows import Flows
     from planner.simulate.walk import Hops
-    from planner.simulate.wires import Ints
 
 Router = Callable[[Routing, "Flows"], "Hops"]
 """From flows to channels: ``paths``, or what pins them first."""
@@ -128,8 +127,3 @@ def _bus_gbps(job: Job, step: Step, seconds: float) -> float:
     if size < 2 or seconds <= 0:
         return 0.0
     return step.bytes / seconds / BYTES_A_GBPS_SECOND * bus_factor(step.collective, size)
-
-
-def members(tracks: Sequence[Sequence[Stage]]) -> Ints:
-    """Jobs of the tracks, by number."""
-    return np.array([track[0].job for track in tracks if track], dtype=np.int64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.simulate.events import BYTES_A_GBPS_SECOND, Span, Work
+from planner.simulate.events import Span, Work
 from planner.simulate.load import Loads, link_loads
 from planner.simulate.maxmin import fair_rates
 from planner.simulate.paths import Routing, paths
@@ -52,8 +52,3 @@ def run_flows(
     span = Span(0.0, seconds, rows, rates, np.full(len(many), seconds), start, items)
     result = OfferedResult(rates, many.gbps, link_loads(now, work), int((~used[:, 0]).sum()))
     return result, span, work
-
-
-def moved_bytes(result: OfferedResult, seconds: float) -> float:
-    """Bytes that arrive in so many seconds."""
-    return float(result.rates.sum()) * seconds * BYTES_A_GBPS_SECOND

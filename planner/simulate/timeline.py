@@ -7,7 +7,7 @@ iteration's stretches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +75,3 @@ def flow_bytes(line: Timeline, weights: Floats, offsets: Sequence[Sequence[int]]
         moved = span.rates * span.until / span.seconds * weight * BYTES_A_GBPS_SECOND
         total += np.bincount(number + span.rows[:, 2], weights=moved, minlength=count)
     return total
-
-
-QUANTITIES = tuple(item.name for item in fields(Pressure))
-"""What a pressure holds by channel."""

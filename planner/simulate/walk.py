@@ -22,7 +22,6 @@ FAR = np.int8(100)
 """Distance where there is no way."""
 MOST_HOPS = 8
 """Channels of the longest path: host, leaf, spine, core, spine, leaf, host make six."""
-NO_PIN = -1
 
 
 def distances(wires: Wires) -> tuple[Near, Near]:

@@ -20,10 +20,12 @@ railwright simulate out/hpn --job job.yaml --routes colored --explain
 railwright simulate out/hpn --flows flows.csv --dead dead.csv --json
 railwright simulate out/hpn --job job.yaml --faults faults.yaml --seconds 120 -o out/day"""
 
+CODES = ("done", "done, but some flows have no way or never end", "could not")
+
 FILE = click.Path(path_type=Path)
 
 
-@click.command(cls=Command, example=EXAMPLE, codes=("done", "", "could not"))
+@click.command(cls=Command, example=EXAMPLE, codes=CODES)
 @PLAN
 @click.option("--job", "jobs", metavar="FILE", type=FILE, multiple=True, help="A job (job.yaml); several run at once.")
 @click.option("--flows", metavar="FILE", type=FILE, help="Flows with rates (flows.csv) instead of jobs.")
@@ -88,7 +90,7 @@ def simulate(
         written(asked, answer, output, faults, seconds, interval, sampling, seed)
     if as_json:
         print_json(answer.json)
-        return 0
+        return answer.code
     for line in (*answer.text, *(answer.why() if explain else ())):
         click.echo(line)
-    return 0
+    return answer.code
