@@ -114,20 +114,24 @@ class Drain:
             self._stopping.wait(AGAIN_S)
         return True
 
-    def wait_kept(self, timeout_s: float) -> None:
-        """Return when the server has all records, on its disk if it can tell; raises StoreAwayError."""
-        until = time.monotonic() + timeout_s
+    def wait_kept(self, patience_s: float) -> None:
+        """Return when the server has all records, on its disk if it can tell.
+
+        Raises StoreAwayError, with what it said last, when it took none for ``patience_s`` seconds.
+        """
         with self._spool.changed:
             end = self._spool.end
         self._hurry.set()
         try:
+            sent, until = -1, 0.0
             while not self._has(end):
-                left = until - time.monotonic()
-                if left <= 0 or self._stopping.is_set():
-                    raise self.error or StoreAwayError("the server takes writes more slowly than they come")
+                if sent != self.counts["records_sent"]:
+                    sent, until = self.counts["records_sent"], time.monotonic() + patience_s
+                if time.monotonic() >= until or self._stopping.is_set():
+                    raise self.error or StoreAwayError("the server took nothing for too long")
                 with self._spool.changed:
                     self._spool.changed.notify_all()
-                    self._spool.changed.wait(min(left, 0.05))
+                    self._spool.changed.wait(0.05)
         finally:
             self._hurry.clear()
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fabric.plan import Plan
 
 FLUSH_S = 120.0
+"""How long a server may take nothing before ``flush`` gives up."""
 _FLAG = "VictoriaMetrics keeps everything as long as its own -retentionPeriod says, and thins nothing out"
 
 
