@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sflow_live import HOST, listen
 from sflow_tools import laid_out
-from test_sflow_decode import datagram, flow, header, opaque, u32
+from test_sflow_decode import datagram, flow, header, mutated, opaque, u32
 
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.sflow import layout
@@ -243,6 +243,17 @@ def test_lookup_equals_a_dictionary() -> None:
     asked = [*plain, *((draw.randrange(3), draw.randrange(400)) for _ in range(500))]
     found = table.find(*(np.array([key[half] for key in asked], np.uint64) for half in (0, 1)))
     assert found.tolist() == [plain.get(key, -1) for key in asked]
+
+
+@settings(max_examples=100)
+@given(st.lists(mutated() | st.binary(max_size=60), max_size=6))
+def test_a_station_takes_anything(given_datagrams: list[bytes]) -> None:
+    one = station(HOST)
+    hear(one, *((HOST, data) for data in given_datagrams))
+    polls = one.polls()
+    assert sum(len(poll.flows) for poll in polls) == one.health()["flow_samples"]
+    assert one.health()["datagrams"] == len(given_datagrams)
+    assert {poll.device for poll in polls} <= {"leaf-1", "spine-1", ""}
 
 
 def sender(port: int, family: int = socket.AF_INET, host: str = HOST) -> socket.socket:
