@@ -22,7 +22,7 @@ class Ports:
         self._lanes: dict[int, set[str]] = {}
 
     def resolve(self, kind: str, subject: str) -> int:
-        """Number of the port; UNKNOWN for one that the plan has not, ELSEWHERE for a component that is no one port's."""
+        """Number of the port; UNKNOWN for one not in the plan, ELSEWHERE for a component that is no one port's."""
         component, _, lane = subject.partition(LANE)
         if component in self._named:
             return self._numbers[self._named[component]]
