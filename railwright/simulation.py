@@ -68,11 +68,8 @@ def _jobs(asked: Asked, now: Routing) -> Answer:
     def why() -> Iterator[str]:
         return told.explained(now, result.loads, result.steps, asked.method)
 
-    code = int(result.stuck > 0)
-
-    return Answer(
-        now, told.jobs_json(result), tuple(told.jobs_text(result)), why, result.loads, code, tuple(jobs), tracks
-    )
+    code, text = int(result.stuck > 0), tuple(told.jobs_text(result))
+    return Answer(now, told.jobs_json(result), text, why, result.loads, code, tuple(jobs), tracks)
 
 
 def _flows(asked: Asked, now: Routing) -> Answer:
