@@ -161,7 +161,7 @@ def pysnmp(setup: Setup) -> tuple[float, int]:
         for column in COLUMNS[:5]:
             kind = hlapi.ObjectType(hlapi.ObjectIdentity(column))
             walk = hlapi.bulk_walk_cmd(
-                engine, who, address, hlapi.ContextData(), 0, 40, kind, lexicographicMode=False, lookupMib=False
+                engine, who, address, hlapi.ContextData(), 0, 65, kind, lexicographicMode=False, lookupMib=False
             )
             async for error, _, _, binds in walk:
                 assert not error, error
@@ -186,7 +186,7 @@ def snmpbulkwalk(setup: Setup) -> tuple[float, int] | None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     count = 0
     for port, table in itertools.product(setup.ports[:2], ("1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1")):
-        command = [program, *who, "-On", "-Cr40", f"127.0.0.1:{port}", table]
+        command = [program, *who, "-On", "-Cr65", f"127.0.0.1:{port}", table]
         count += subprocess.run(command, capture_output=True, check=True).stdout.count(b"\n")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, count
@@ -210,7 +210,7 @@ def telegraf(setup: Setup) -> tuple[float, int] | None:
     config.write_text(
         f'[agent]\n  interval = "{SECONDS}s"\n  flush_interval = "1s"\n  omit_hostname = true\n'
         f'  metric_buffer_limit = 1000000\n[[outputs.file]]\n  files = ["{out}"]\n'
-        f'[[inputs.snmp]]\n  agents = [{agents}]\n  {who}\n  max_repetitions = 40\n  timeout = "10s"\n'
+        f'[[inputs.snmp]]\n  agents = [{agents}]\n  {who}\n  max_repetitions = 65\n  timeout = "10s"\n'
         f'  [[inputs.snmp.table]]\n    name = "port"\n{fields}'
     )
     with running([program, "--config", str(config)]) as child:
@@ -240,7 +240,7 @@ def _watched(child: subprocess.Popen[bytes], values: Callable[[], int], setup: S
 EXPORTER = """\
 bench:
   walk: [{walk}]
-  max_repetitions: 40
+  max_repetitions: 65
   timeout: 10s
   {who}
   metrics:

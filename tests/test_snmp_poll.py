@@ -41,7 +41,9 @@ def run(body: Callable[[Snmp], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(whole())
 
 
-def polled(fake: Fake, times: int = 1, timeout: float = 5, **options: object) -> tuple[list[Poll], dict[str, float]]:
+def polled(
+    fake: Fake, times: int = 1, timeout: float = 5, settle: float = 0.05, **options: object
+) -> tuple[list[Poll], dict[str, float]]:
     """Polls of a fake agent one after the other, and the source's health."""
     found: list[Poll] = []
     health: dict[str, float] = {}
@@ -49,7 +51,7 @@ def polled(fake: Fake, times: int = 1, timeout: float = 5, **options: object) ->
     async def body(source: Snmp) -> None:
         async with serving(fake):
             found.extend([await source.poll(target(fake, **options), timeout) for _ in range(times)])
-            await asyncio.sleep(0.1)  # what still comes is counted
+            await asyncio.sleep(settle)  # what still comes is counted
         health.update(source.health())
 
     run(body)
@@ -101,7 +103,7 @@ def test_tables_of_any_length_and_answers_of_any_size(ports: int, varbinds: int)
 def test_an_agent_that_answers_late_is_waited_for() -> None:
     """Each answer comes after the request was sent again: the first is taken, the second counted."""
     fake = Fake(switch(2), lambda fake, datagram: [(0.4 if fake.asked < 3 else 0, fake.honest(datagram))])
-    (poll,), health = polled(fake, timeout=3, retries=10)
+    (poll,), health = polled(fake, timeout=3, settle=1, retries=10)
     assert poll.outcome is Outcome.PARTIAL  # two of four ports
     assert values(poll, "rx_bytes")["swp2"] == 2000
     assert health["retries"] > 0
@@ -309,7 +311,7 @@ def test_where_nobody_listens_it_says_so() -> None:
 
 def test_answers_of_another_address_or_community_are_not_taken() -> None:
     fake = Fake(switch(), lambda fake, datagram: [(0, fake.honest(datagram, b"private"))])
-    (poll,), health = polled(fake, timeout=0.4)
+    (poll,), health = polled(fake, timeout=1.5)
     assert poll.outcome is Outcome.DENIED
     assert health["distrusted"] > 0
 

@@ -104,6 +104,8 @@ class Engine:
         self._waiting: deque[Request] = deque()
         self._recent: dict[int, str] = {}
         self._limit = 32
+        self._reading = False
+        self._outbox: list[Request] = []
         self._timer: asyncio.TimerHandle | None = None
         self._space = bytearray(65536)
         self._buffer = np.frombuffer(self._space, np.uint8)
@@ -124,8 +126,11 @@ class Engine:
         while request.number in self._pending:
             request.number = next(self._numbers)
         self._pending[request.number] = request
-        self._seal(request)
-        self._send(request)
+        if self._reading:
+            self._outbox.append(request)
+        else:
+            self._seal(request)
+            self._send(request)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK, self._sweep)
 
@@ -187,6 +192,19 @@ class Engine:
         return opened
 
     def _readable(self, opened: socket.socket) -> None:
+        """Read what there is, then send what follows from it: to and fro costs more than it takes."""
+        self._reading = True
+        try:
+            self._read(opened)
+        finally:
+            self._reading = False
+            waiting, self._outbox = self._outbox, []
+        for request in waiting:
+            if self._pending.get(request.number) is request:
+                self._seal(request)
+                self._send(request)
+
+    def _read(self, opened: socket.socket) -> None:
         for turn in range(BURST):
             try:
                 size, address = opened.recvfrom_into(self._space)

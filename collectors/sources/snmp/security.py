@@ -23,7 +23,8 @@ LAST_BOOT = 0x7FFFFFFF
 """An engine that started so often takes nothing more (RFC 3414, 2.3)."""
 MOST_SIZE = ber.integer(65507)
 """msgMaxSize: what a datagram can hold."""
-_USM, _REPORTABLE, _PRIV, _AUTH = ber.integer(3), 4, 2, 1
+_VERSION = _USM = ber.integer(3)
+_REPORTABLE, _PRIV, _AUTH = 4, 2, 1
 
 
 class Verdict(Enum):
@@ -96,6 +97,9 @@ class Usm:
     _salt: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
     _scope: bytes = b""
     _before: bytes = b""
+    _user: bytes = b""
+    _named: bytes = b""
+    _time: tuple[int, int] = (-1, -1)
 
     @property
     def ready(self) -> bool:
@@ -122,6 +126,8 @@ class Usm:
             self._cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CFB is made of it below
         self._scope = ber.tlv(ber.OCTETS, self.engine) + ber.tlv(ber.OCTETS, who.context.encode())
         self._before = ber.tlv(ber.OCTETS, self.engine)
+        digest = ber.tlv(ber.OCTETS, bytes(who.auth.octets))
+        self._user, self._time = ber.tlv(ber.OCTETS, who.name.encode()) + digest, (-1, -1)
 
     def discovery(self, number: int, pdu: bytes) -> bytes:
         """A message that says nothing, for the engine to report who it is (RFC 3414, 4)."""
@@ -132,24 +138,24 @@ class Usm:
     def seal(self, number: int, pdu: bytes) -> bytes:
         """The message around a PDU, encrypted and signed for the engine."""
         boots, seconds = self.clock.boots, self.clock.now()
+        if self._time != (boots, seconds):
+            self._time = boots, seconds
+            self._named = self._before + ber.integer(boots) + ber.integer(seconds) + self._user
         data = ber.tlv(ber.SEQUENCE, self._scope + pdu)
         salt, flags = b"", _REPORTABLE | _AUTH
         if self._cipher is not None:
             self._salt = (self._salt + 1) & 0xFFFFFFFFFFFFFFFF
             salt, flags = self._salt.to_bytes(8, "big"), flags | _PRIV
             data = ber.tlv(ber.OCTETS, self._encrypt(_vector(boots, seconds, salt), data))
-        digest = bytes(self.who.auth.octets)
-        user = ber.tlv(ber.OCTETS, self.who.name.encode())
-        head = self._before + ber.integer(boots) + ber.integer(seconds) + user
-        security = ber.tlv(ber.SEQUENCE, head + ber.tlv(ber.OCTETS, digest) + ber.tlv(ber.OCTETS, salt))
+        security = ber.tlv(ber.SEQUENCE, self._named + bytes((ber.OCTETS, len(salt))) + salt)
         message = self._message(number, flags, security, data)
-        at = len(message) - len(data) - len(ber.tlv(ber.OCTETS, salt)) - len(digest)
-        return message[:at] + self._sign(message) + message[at + len(digest) :]
+        after = len(message) - len(data) - len(salt) - 2
+        digest = self._sign(message)
+        return b"".join((message[: after - len(digest)], digest, message[after:]))
 
     def _message(self, number: int, flags: int, security: bytes, data: bytes) -> bytes:
-        header = ber.integer(number) + MOST_SIZE + ber.tlv(ber.OCTETS, bytes((flags,))) + _USM
-        header = ber.integer(3) + ber.tlv(ber.SEQUENCE, header)
-        return ber.tlv(ber.SEQUENCE, header + ber.tlv(ber.OCTETS, security) + data)
+        header = ber.tlv(ber.SEQUENCE, ber.integer(number) + MOST_SIZE + bytes((ber.OCTETS, 1, flags)) + _USM)
+        return ber.tlv(ber.SEQUENCE, _VERSION + header + ber.tlv(ber.OCTETS, security) + data)
 
     def _sign(self, message: bytes | bytearray) -> bytes:
         return hmac.digest(self._auth, message, self.who.auth.hash)[: self.who.auth.octets]
