@@ -68,8 +68,9 @@ def _snmp(asked: Play, recording: Recording, _: Any) -> str:
     from railwright.replay.snmp import Agents
 
     community = secret("COMMUNITY", asked.secrets)
-    clock = Clock(recording.times, asked.speed)
-    agents = Agents(recording, clock, community)
+    agents = Agents(recording, Clock(recording.times, asked.speed), community)
+    agents.prepare()
+    agents.clock = clock = Clock(recording.times, asked.speed)
     try:
         _say_where(asked, agents.places, "snmp")
         while not clock.over():

@@ -47,6 +47,11 @@ class Agents:
             self._trees[device] = known = (time_ns, tree(objects(self.recording, device, time_ns)))
         return known[1]
 
+    def prepare(self) -> None:
+        """Make what every device says now: whoever asks first need not wait for it."""
+        for device in self.recording.devices:
+            self._now(device)
+
     def serve(self, seconds: float) -> None:
         """Answer what comes within so many seconds."""
         for key, _ in self._selector.select(seconds):

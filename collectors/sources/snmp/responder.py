@@ -9,6 +9,7 @@ import hmac
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from collectors.secrets import Secret
 from collectors.sources.snmp.ber import (
@@ -52,11 +53,17 @@ def _varbind(oid: Oid, tag: int, value: int | bytes) -> bytes:
     if isinstance(value, bytes):
         content = value
     elif tag == INTEGER:
-        return tlv(SEQUENCE, tlv(OID, encode_oid(oid)) + integer(value))
+        return tlv(SEQUENCE, _named(oid) + integer(value))
     else:
         number = value % (1 << (64 if tag == COUNTER64 else 32))
         content = number.to_bytes(number.bit_length() // 8 + 1, "big")
-    return tlv(SEQUENCE, tlv(OID, encode_oid(oid)) + tlv(tag, content))
+    return tlv(SEQUENCE, _named(oid) + tlv(tag, content))
+
+
+@lru_cache(maxsize=1 << 18)
+def _named(oid: Oid) -> bytes:
+    """An object id in bytes: agents of one kind have the same ones, at all times."""
+    return tlv(OID, encode_oid(oid))
 
 
 class Responder:
