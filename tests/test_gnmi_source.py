@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
+import grpc.aio  # type: ignore[import-untyped]
 import pytest
 from gnmi_listen import PLAIN, has, hasty, leaf, listen, loop, tls
 from gnmi_server import HOLD, Identity, identity, serving
@@ -118,6 +119,20 @@ def test_what_a_device_answers_has_a_name(loop: asyncio.Runner, code: Any, outco
         polls, _ = listen(loop, [leaf(server.port, **PLAIN)], has(outcome))
     assert {poll.outcome for poll in polls} == {outcome}
     assert polls[0].detail == f"{code.name.lower()}: no"
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [("last error: UNAVAILABLE: ipv4:192.0.2.1:1: connect: No route to host", Outcome.UNREACHABLE),
+     ("last error: UNAVAILABLE: connect: Network is unreachable", Outcome.UNREACHABLE),
+     ("last error: UNAVAILABLE: connect: Connection timed out", Outcome.SILENT),
+     ("Ssl handshake failed: CERTIFICATE_VERIFY_FAILED", Outcome.DENIED), ("GOAWAY received", Outcome.FAILED)],
+)  # fmt: skip
+def test_what_the_network_answers_has_a_name(words: str, outcome: Outcome) -> None:
+    nothing = grpc.aio.Metadata()
+    end = client.ended(grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, words))
+    assert (end.outcome, end.rejected) == (outcome, False)
+    assert len(end.detail) <= client.LONGEST_DETAIL
 
 
 def test_a_closed_port_is_refused(loop: asyncio.Runner) -> None:

@@ -14,7 +14,7 @@ from fabric.counters import MOST_INDEX
 from fabric.errors import InputError, Problem
 
 MODES = ("openconfig", "sonic")
-MOST_MESSAGE = 16 << 20
+MOST_MESSAGE = 8 << 20
 KNOWN = (
     "mode", "period", "heartbeat", "user", "password", "ca", "certificate", "key", "server_name", "insecure",
     "encoding", "target", "queues",

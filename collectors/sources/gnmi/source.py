@@ -37,6 +37,7 @@ class Gnmi:
         async with asyncio.TaskGroup() as group:
             for stream in self.streams:
                 group.create_task(_listen(stream, emit, interval, random.uniform(0, spread)))  # noqa: S311 - jitter
+            await asyncio.Event().wait()
 
     def health(self) -> Mapping[str, float]:
         """Streams, connections, bytes, and the sums of what all streams told, cumulative since ``run``."""
