@@ -108,6 +108,8 @@ class SFlow:
                 except OSError:
                     self._errors += 1
                     return False, False
+                if not len(heads):
+                    return False, False
                 self._waiting = self._station.admit(self._receiver.bytes, heads)
             count = len(self._waiting)
             self._waiting = self._station.decode(self._receiver.bytes, self._waiting)

@@ -136,7 +136,7 @@ def nullable(values: Values, none: Mask) -> pl.Series:
     made = pl.Series(_flat(values))
     if not none.any():
         return made
-    return pl.select(pl.when(pl.Series(~none)).then(made)).to_series()
+    return made.set(pl.Series(none), None)
 
 
 def _flat(values: Values) -> Values:
