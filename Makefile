@@ -71,6 +71,14 @@ bench: setup system parts peers ## Time plans, solvers, sources and stores again
 	@.ci/parts goflow2 telegraf
 	$(BIN)/python benchmarks/plan.py --peer .parts/netlab/bin/netlab
 	$(BIN)/python benchmarks/configs.py
+	$(BIN)/python benchmarks/routing.py
+	$(BIN)/python benchmarks/simulate.py
+	$(BIN)/python benchmarks/placement.py
+	$(BIN)/python benchmarks/snmp.py
+	$(BIN)/python benchmarks/sflow.py
+	$(BIN)/python benchmarks/gnmi.py
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/collect.py
 
 lock: setup ## Write requirements.lock again: the newest versions pyproject.toml allows.
 	$(BIN)/python .ci/lock
