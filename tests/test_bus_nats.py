@@ -184,3 +184,33 @@ def test_the_shards_of_a_member_that_dies_go_to_the_other(server: NatsServer) ->
         await two.close()
 
     run(work)
+
+
+def test_leases_made_with_another_time_to_live_are_kept_to(server: NatsServer) -> None:
+    async def work() -> None:
+        one, two = [await NatsBus.connect(server.url) for _ in range(2)]
+        first = await LeasedShare.join(one.jetstream, "older", ["a"], ttl=2)
+        second = await LeasedShare.join(two.jetstream, "older", ["a"], ttl=30)
+        assert second.ttl == 2
+        assert len(first.mine | second.mine) == 1
+        for share in (first, second):
+            await share.close()
+        for bus in (one, two):
+            await bus.close()
+
+    run(work)
+
+
+def test_a_server_that_went_away_is_an_error_of_the_bus(tmp_path: Path) -> None:
+    async def work(server: NatsServer) -> None:
+        bus = await NatsBus.connect(server.url)
+        bus.jetstream._timeout = 0.3
+        server.kill()
+        with pytest.raises(BusError, match="group store: the bus does not answer"):
+            await bus.declare("store")
+        with pytest.raises(BusError, match="leases of collect: the bus does not answer"):
+            await bus.divide("collect", ["a"])
+        await bus.close()
+
+    with nats_server(need("nats-server"), tmp_path) as server:
+        run(lambda: work(server))

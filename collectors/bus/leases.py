@@ -17,7 +17,7 @@ from uuid import uuid4
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.errors import APIError, BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
 from nats.js.kv import KeyValue
 
 from collectors.tasks import end
@@ -25,6 +25,11 @@ from collectors.tasks import end
 BUCKET = "RAILWRIGHT_LEASES"
 TTL = 10.0
 _AWAY = (NatsError, APIError, TimeoutError, OSError)
+
+
+def bucket_ttl(status: KeyValue.BucketStatus, wanted: float) -> float:
+    """Seconds after which a lease ends unless renewed, as the bucket has it."""
+    return status.ttl or wanted
 
 
 def division(members: Collection[str], shards: Collection[str]) -> dict[str, str]:
@@ -51,10 +56,10 @@ def _weight(member: str, shard: str) -> bytes:
 class LeasedShare:
     """The shards of one member, renewed in the background."""
 
-    def __init__(self, bucket: KeyValue, role: str, shards: Sequence[str], ttl: float) -> None:
+    def __init__(self, bucket: KeyValue, shards: Sequence[str], ttl: float) -> None:
         self.member = uuid4().hex
         self.ttl = ttl
-        self._bucket, self._role, self._shards = bucket, role, shards
+        self._bucket, self._shards = bucket, shards
         self._held: dict[str, int] = {}
         self._event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -64,8 +69,12 @@ class LeasedShare:
         cls, jetstream: JetStreamContext, role: str, shards: Collection[str], ttl: float = TTL
     ) -> LeasedShare:
         """Become a member; the first round is done when this returns."""
-        config = KeyValueConfig(bucket=f"{BUCKET}_{role}", history=1, ttl=ttl)
-        share = cls(await jetstream.create_key_value(config), role, sorted(shards), ttl)
+        name = f"{BUCKET}_{role}"
+        try:
+            bucket = await jetstream.create_key_value(KeyValueConfig(bucket=name, history=1, ttl=ttl))
+        except BadRequestError:  # it is there with another time to live, which is whoever made it's
+            bucket = await jetstream.key_value(name)
+        share = cls(bucket, sorted(shards), bucket_ttl(await bucket.status(), ttl))
         await share._round()
         share._task = asyncio.create_task(share._renew())
         return share

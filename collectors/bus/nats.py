@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from collectors.bus import BusError
+from collectors.bus.nats_connect import connect, shown
 from collectors.codec import SHARD, Batch, CodecError, decode, encode_within
 from collectors.tasks import end
 from fabric.errors import InputError, Problem
@@ -70,11 +69,11 @@ class NatsBus:
         """
         counts: Counter[str] = Counter()
         try:
-            client = await asyncio.wait_for(_connect(url, secrets, counts), patience)
+            client = await asyncio.wait_for(connect(url, secrets, counts), patience)
         except (*_AWAY, ValueError) as error:
             what = f"no answer ({type(error).__name__})"
             raise BusError(
-                Problem(_shown(url), what, "is nats-server running there, with -js, and who are we to it?")
+                Problem(shown(url), what, "is nats-server running there, with -js, and who are we to it?")
             ) from error
         bus = cls(client, ack_wait=ack_wait)
         bus.counts = counts
@@ -83,7 +82,7 @@ class NatsBus:
         except _AWAY as error:
             await client.close()
             what = f"JetStream cannot be used ({type(error).__name__})"
-            raise BusError(Problem(_shown(url), what, "start the server with -js and a folder to store in")) from error
+            raise BusError(Problem(shown(url), what, "start the server with -js and a folder to store in")) from error
         bus._watch = asyncio.create_task(bus._watch_stream())
         return bus
 
@@ -124,12 +123,13 @@ class NatsBus:
             return
 
     async def declare(self, group: str, shard: str | None = None) -> None:
-        """A durable consumer, which the server keeps when we are gone."""
+        """A durable consumer, which the server keeps when we are gone. Raises BusError where it does not answer."""
         name = _durable(group, shard)
-        try:
-            await self.jetstream.consumer_info(STREAM, name)
-        except NotFoundError:
-            await self.jetstream.add_consumer(STREAM, self._config(name, shard))
+        with _told(f"group {group}"):
+            try:
+                await self.jetstream.consumer_info(STREAM, name)
+            except NotFoundError:
+                await self.jetstream.add_consumer(STREAM, self._config(name, shard))
 
     def _config(self, name: str, shard: str | None) -> api.ConsumerConfig:
         return api.ConsumerConfig(
@@ -143,18 +143,17 @@ class NatsBus:
 
     async def consume(self, group: str, shard: str | None = None) -> NatsConsumer:
         """A worker of the group. Raises BusError where the server does not answer."""
-        try:
-            await self.declare(group, shard)
+        await self.declare(group, shard)
+        with _told(f"group {group}"):
             subscription = await self.jetstream.pull_subscribe_bind(_durable(group, shard), STREAM)
-        except _AWAY as error:
-            raise BusError(f"group {group} cannot be joined ({type(error).__name__})") from error
         return NatsConsumer(self, subscription, group, shard)
 
     async def divide(self, role: str, shards: Collection[str]) -> LeasedShare:
         """Shards leased by this process, renewed until it dies."""
         from collectors.bus.leases import LeasedShare
 
-        return await LeasedShare.join(self.jetstream, role, shards)
+        with _told(f"leases of {role}"):
+            return await LeasedShare.join(self.jetstream, role, shards)
 
     async def _watch_stream(self) -> None:
         """Keep the counts of what waits on the server fresh."""
@@ -171,7 +170,8 @@ class NatsBus:
     async def close(self) -> None:
         """Leave the server."""
         await end(self._watch)
-        await self.client.close()
+        with suppress(*_AWAY):
+            await self.client.close()
 
 
 class NatsConsumer:
@@ -189,7 +189,8 @@ class NatsConsumer:
         try:
             messages = await self._subscription.fetch(most, timeout)
         except NotFoundError:
-            await self.bus.declare(self.group, self.shard)
+            with suppress(BusError):
+                await self.bus.declare(self.group, self.shard)
             return []
         except _AWAY:
             if not self.bus.client.is_connected:
@@ -247,48 +248,17 @@ class NatsDelivery:
             await self._message.in_progress()
 
 
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """The server's failures as errors of the bus."""
+    try:
+        yield
+    except _AWAY as error:
+        raise BusError(Problem(what, f"the bus does not answer ({type(error).__name__})", "try again")) from error
+
+
 def _durable(group: str, shard: str | None) -> str:
     for word in (group, shard or "x"):
         if not SHARD.fullmatch(word):
             raise InputError(Problem("bus", f'"{word}" is no name of a group or shard', "small letters, digits and -"))
     return group if shard is None else f"{group}--{shard}"
-
-
-async def _connect(url: str, secrets: Secrets | None, counts: Counter[str]) -> Client:
-    if any(urlsplit(part).password for part in url.split(",")):
-        remedy = "leave it out and set RAILWRIGHT_SECRET_NATS_PASSWORD"
-        raise InputError(Problem("bus", "a password has no place in a URL", remedy))
-
-    async def failed(_: Exception) -> None:
-        counts["errors"] += 1
-
-    async def again() -> None:
-        counts["reconnects"] += 1
-
-    servers = [part if "://" in part else f"nats://{part}" for part in url.split(",")]
-    return await nats.connect(
-        servers=servers,
-        name="railwright",
-        error_cb=failed,
-        reconnected_cb=again,
-        max_reconnect_attempts=-1,
-        connect_timeout=3,
-        reconnect_time_wait=1,
-        **_who(servers, secrets),
-    )
-
-
-def _who(servers: list[str], secrets: Secrets | None) -> dict[str, Any]:
-    user = next((found for server in servers if (found := urlsplit(server).username)), None)
-    if secrets is not None and user and "NATS_PASSWORD" in secrets:
-        return {"user": user, "password": secrets["NATS_PASSWORD"].reveal()}
-    if secrets is not None and "NATS_TOKEN" in secrets:
-        return {"token": secrets["NATS_TOKEN"].reveal()}
-    return {}
-
-
-def _shown(url: str) -> str:
-    """The URL without what comes before an @."""
-    return ",".join(
-        part if "@" not in part else f"{part.split('://')[0]}://{part.rsplit('@')[-1]}" for part in url.split(",")
-    )
