@@ -115,7 +115,7 @@ class MetricsServer:
         """Listen; port 0 takes a free one. Raises InputError for an empty token or an address that is not loopback."""
         problems = []
         if not token:
-            problems.append(Problem("metrics", "there is no token", "set RAILWRIGHT_METRICS_TOKEN"))
+            problems.append(Problem("metrics", "there is no token", "give it one"))
         if host not in _LOOPBACK:
             problems.append(Problem("metrics", f"{host} is not loopback", "put a proxy with TLS before 127.0.0.1"))
         if problems:

@@ -96,8 +96,8 @@ def test_nothing_of_wrong_files_is_taken(
     said = capsys.readouterr().err
     assert "bad.csv: line 2: tx_bytes is no UInt64" in said
     assert "worse.csv: a: unknown column" in said
-    assert main(["store", "query", plan, "--store", url]) == 0
-    assert capsys.readouterr().out == "\n"
+    assert main(["store", "query", plan, "--store", url]) == 2
+    assert "there is no store; `railwright store load`" in capsys.readouterr().err
 
 
 def test_the_default_store_is_beside_the_plan(plan: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,7 @@ def query(
     """Print what the store has, as CSV; without COUNTER the names of the counters that it has."""
     from collectors.rates import rates
 
-    with _opened(open_plan(plan), plan, url, None) as opened:
+    with _there(plan, url) as opened:
         if what == "counters" and not columns:
             names = opened.columns()
             print_json(names) if as_json else click.echo("\n".join(names))
@@ -157,7 +157,7 @@ def retain(plan: Path, url: str | None, keep: str | None, fine: str | None, step
         raise click.UsageError("nothing to do: give --keep, or --fine and --step")
     ages = {f"{name}_ns": duration_ns(text, f"--{name}") for name, text in given.items() if text}
     retention = Retention(time.time_ns(), **ages)
-    with _opened(open_plan(plan), plan, url, None) as opened:
+    with _there(plan, url) as opened:
         done = opened.retain(retention)
     if as_json:
         print_json({"version": 1, **done})
@@ -187,7 +187,7 @@ def export(
     from fabric.samplefile import write_counters, write_flows
 
     span = _span(since, until)
-    with _opened(open_plan(plan), plan, url, None) as opened:
+    with _there(plan, url) as opened:
         rows = _read(opened, what, opened.columns() if what == "counters" else (), devices, (), span)
         if what == "flows":
             write_flows(output, rows)
@@ -224,6 +224,16 @@ def _opened(made: Plan, folder: Path, url: str | None, spool: Path | None) -> It
         yield opened
     finally:
         opened.close()
+
+
+def _there(folder: Path, url: str | None) -> AbstractContextManager[Store]:
+    """A store that must be there already; raises InputError where its file is not."""
+    made, url = open_plan(folder), url or default_url(folder)
+    path = Path(url.removeprefix("duckdb:"))
+    if url.startswith("duckdb:") and url != "duckdb:" and not path.exists():
+        remedy = "`railwright store load` and `railwright collect` make it"
+        raise InputError(Problem(str(path), "there is no store", remedy))
+    return _opened(made, folder, url, None)
 
 
 def default_url(folder: Path) -> str:
