@@ -39,7 +39,6 @@ class Collector:
         """``shard_of``: the shard of each device of the plan; ``watch`` sees the polls of known devices."""
         self._bus, self._shard_of, self.interval = bus, shard_of, interval
         self._most_rows, self._watch = most_rows, watch
-        self._known = pl.Series(list(shard_of), dtype=pl.String)
         self._pending: defaultdict[str, list[Poll]] = defaultdict(list)
         self._rows = 0
         self._room = asyncio.Condition()
@@ -100,12 +99,7 @@ class Collector:
             self._counts["publish_seconds"] += time.perf_counter() - began
 
     def _batch(self, shard: str, polls: Sequence[Poll]) -> Batch:
-        rows = _joined([poll.rows for poll in polls])
-        if rows.height:
-            ours = rows["device"].is_in(self._known.implode())
-            if not ours.all():
-                self._counts["unknown_devices"] += rows.height - int(ours.sum())
-                rows = rows.filter(ours)
+        rows = self._ours(_joined([poll.rows for poll in polls]))
         flows = [poll.flows for poll in polls if poll.flows.height]
         return Batch(
             new_id(),
@@ -114,6 +108,15 @@ class Collector:
             pl.concat(flows, rechunk=True) if flows else empty_flows(),
             _outcomes(polls),
         )
+
+    def _ours(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Without rows of devices that the plan does not have, as a poll of a whole subnet may bring them."""
+        strangers = [device for device in rows["device"].unique() if device not in self._shard_of]
+        if not strangers:
+            return rows
+        ours = rows.filter(~pl.col("device").is_in(strangers, nulls_equal=True))
+        self._counts["unknown_devices"] += rows.height - ours.height
+        return ours
 
     async def stop(self, grace: float = 10.0) -> int:
         """Publish what is left, within ``grace`` seconds; the rows that the bus did not take.
