@@ -114,7 +114,8 @@ class Collector:
         strangers = [device for device in rows["device"].unique() if device not in self._shard_of]
         if not strangers:
             return rows
-        ours = rows.filter(~pl.col("device").is_in(strangers, nulls_equal=True))
+        named = pl.Series(strangers, dtype=pl.String).implode()
+        ours = rows.filter(~pl.col("device").is_in(named, nulls_equal=True))
         self._counts["unknown_devices"] += rows.height - ours.height
         return ours
 

@@ -106,6 +106,16 @@ def test_devices_that_the_plan_does_not_have_are_counted_and_dropped() -> None:
     run(work)
 
 
+def test_rows_without_a_device_are_strangers() -> None:
+    async def work() -> None:
+        rows = poll("leaf-1").rows.with_columns(device=pl.lit(None, pl.String))
+        ((batch,), collector) = await published([Poll("snmp", "leaf-1", Outcome.OK, 0, 0.1, rows)])
+        assert batch.counters.is_empty()
+        assert collector.health()["unknown_devices"] == 2
+
+    run(work)
+
+
 def test_unknown_ports_and_outcomes_are_counted() -> None:
     async def work() -> None:
         _, collector = await published([poll("leaf-1", unknown=4), poll("leaf-1", 1, outcome=Outcome.PARTIAL)])
