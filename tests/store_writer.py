@@ -21,9 +21,11 @@ ROWS = 20
 
 def write_for_ever(url: str, spool: str, first: int) -> None:
     """Write batches and say which the store acknowledged, until killed."""
+    from collectors.store import duck
     from collectors.store.victoria import VictoriaServer
 
     VictoriaServer.window_s = 0.1
+    duck.SETTINGS["checkpoint_threshold"] = "16KB"
     store = open_store(url, spool=Path(spool))
     batch = first
     while True:
