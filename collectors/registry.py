@@ -37,7 +37,12 @@ SOURCES: dict[str, Entry] = {
         "collectors.sources.gnmi.source:Gnmi", "switch", 9339, 10, True, check="collectors.sources.gnmi.options:options"
     ),
     "sflow": Entry(
-        "collectors.sources.sflow.source:SFlow", "switch", 6343, 10, True, ("address", "port", "forwarders")
+        "collectors.sources.sflow.source:SFlow",
+        "switch",
+        6343,
+        10,
+        True,
+        ("address", "port", "forwarders", "buffer_bytes"),
     ),
     "traps": Entry(
         "collectors.sources.traps:Traps", "switch", 162, 1, True, ("address", "port"), "collectors.sources.traps:check"

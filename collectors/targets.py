@@ -63,22 +63,36 @@ def targets(
     managed = managed.filter(pl.col("name").is_in(names)).sort("name")
     ports = _ports(plan, managed["id"])
     found = [
-        _target(name, address, port, ports.get(device, {}), source, places or {}, options or {})
-        for device, name, address in managed.select("id", "name", "address").iter_rows()
+        _target(
+            name, address, port, ports.get(device, {}), source, places or {}, _with_agent(options or {}, source, own)
+        )
+        for device, name, address, own in managed.select("id", "name", "address", "loopback").iter_rows()
     ]
     _refuse_shared(found, source)
     return found
 
 
+def _with_agent(options: Mapping[str, object], source: str, loopback: str | None) -> Mapping[str, object]:
+    """Where there is no management network, switches sign their sFlow with their loopback; some do so always."""
+    if source != "sflow" or loopback is None or "addresses" in options:
+        return options
+    return {**options, "addresses": (loopback,)}
+
+
 def _managed(plan: Plan, asks: str, family: int) -> pl.DataFrame:
-    """id, name, network, address of switches or hosts; of a host with several management ports the first."""
+    """id, name, network, address, loopback of switches or hosts.
+
+    A switch without a management port is asked at its loopback, a host with several at the first.
+    """
     made = addresses(plan)
     if asks == "switch":
-        rows = made.switches.select(id="device", address=f"mgmt_ipv{family}")
+        loopback = f"loopback_ipv{family}"
+        address = pl.coalesce(f"mgmt_ipv{family}", loopback)
+        rows = made.switches.select(id="device", address=address, loopback=loopback)
         own = plan.fabric.switches.select("id", "name", network=pl.col("network").cast(pl.String))
     else:
         rows = made.management.sort("port").unique("device", keep="first", maintain_order=True)
-        rows = rows.select(id="device", address=f"ipv{family}")
+        rows = rows.select(id="device", address=f"ipv{family}", loopback=pl.lit(None, pl.String))
         hosts = plan.fabric.hosts.filter(pl.col("role").cast(pl.String) != "pdu")
         own = hosts.select("id", "name", network=pl.lit(None, pl.String))
     return own.join(rows, on="id", how="left", maintain_order="left")
