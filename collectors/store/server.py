@@ -35,6 +35,10 @@ class RejectedError(StoreError):
     """The server will never take these lines."""
 
 
+class DeniedError(StoreAwayError):
+    """The server is there and does not do this for us: an answer of 4xx."""
+
+
 class TooMuchError(StoreAwayError):
     """The server cannot take so much at once."""
 
@@ -135,6 +139,13 @@ class Http:
             raise self._refused(answer.status, answer.data[:300].decode(errors="replace"))
         return answer.data
 
+    def get_if(self, path: str, fields: Mapping[str, str]) -> bytes:
+        """The same, empty where the server is there and denies it; raises StoreAwayError where it is not."""
+        try:
+            return self.get(path, fields)
+        except (DeniedError, RejectedError):
+            return b""
+
     def away(self, error: Exception) -> StoreAwayError:
         """Nobody answers there."""
         reason = getattr(error, "reason", None) or error
@@ -144,12 +155,13 @@ class Http:
     def _refused(self, status: int, body: str) -> StoreError:
         said = " ".join(body.split())[:300]
         if status in {401, 403}:
-            return StoreAwayError(Problem(self.url.where, "refuses the token", "give one that may read and write"))
+            return DeniedError(Problem(self.url.where, "refuses the token", "give one that may read and write"))
         if status == 413 or (status >= 500 and "timeout" in said):
             return TooMuchError(Problem(self.url.where, f"cannot take so much at once ({status}: {said})", "wait"))
         if status in _FOR_GOOD:
             return RejectedError(Problem(self.url.where, f"will not take it ({status}: {said})", "see docs/store.md"))
-        return StoreAwayError(Problem(self.url.where, f"answers {status}: {said}", "see the server's log"))
+        kind = DeniedError if 400 <= status < 500 else StoreAwayError
+        return kind(Problem(self.url.where, f"answers {status}: {said}", "see the server's log"))
 
     def close(self) -> None:
         """Give back connections."""

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from collectors.store.errors import StoreAwayError, StoreError
 from collectors.store.server import Http, any_of, csv_of, understood
 from collectors.store.urls import StoreUrl
 from fabric.counters import TAGS
 
 FLUSHED_S = 75.0
 """Where no snapshot can be had: it writes what is in memory to disk within about a minute."""
+_SNAPSHOT = re.compile(rb'"snapshot"\s*:\s*"([0-9A-Za-z_-]{1,100})"')
 _UPTIME = re.compile(rb"^vm_app_uptime_seconds\S*\s+(\d+)", re.MULTILINE)
 
 
@@ -33,7 +33,6 @@ class VictoriaServer:
         self.url, self._http = url, Http(url)
         self.post = self._http.post
 
-    @understood
     def on_disk(self, age_s: float, sealed_s: float) -> bool | None:
         """Take a snapshot and drop it again, and see that the server is older than the window."""
         asked = time.monotonic()
@@ -45,24 +44,20 @@ class VictoriaServer:
         return uptime is None or uptime >= age_s + waited
 
     def _snapshot(self) -> bool:
-        try:
-            name = json.loads(self._http.get("/snapshot/create", {})).get("snapshot")
-        except (StoreAwayError, ValueError, AttributeError):
-            raise
-        except StoreError:
-            return False
-        if name:
-            self._http.get("/snapshot/delete", {"snapshot": str(name)})
-        return bool(name)
+        """Whether all that was in the server's memory is on its disk now."""
+        found = _SNAPSHOT.search(self._http.get_if("/snapshot/create", {}))
+        if found:
+            self._http.get_if("/snapshot/delete", {"snapshot": found[1].decode()})
+        return bool(found)
 
     def _uptime(self) -> float | None:
         """The server's age in whole seconds, rounded down; None where it does not tell."""
-        found = _UPTIME.search(self._http.get("/metrics", {}))
+        found = _UPTIME.search(self._http.get_if("/metrics", {}))
         return float(found[1]) if found else None
 
     def show(self) -> None:
         """Fresh rows are searchable after a second or two; this makes them so now."""
-        self._http.get("/internal/force_flush", {})
+        self._http.get_if("/internal/force_flush", {})
 
     @understood
     def series(
