@@ -44,19 +44,24 @@ def captured(kind: str) -> list[bytes]:
 
 
 def hold_to_pysnmp(datagram: bytes) -> None:
-    """What is read is what pysnmp reads; what pysnmp reads from the shortest encoding is read."""
+    """What is read is what pysnmp reads; what pysnmp reads from the shortest encoding of a lawful message is read."""
     ours = decode.decode(datagram)
     said, shortest = reference(datagram)
     if ours is not None:
         assert ours == said
-    assert ours is not None or not shortest
+    assert ours is not None or not shortest or said is None or not lawful(said)
+
+
+def lawful(message: decode.Message) -> bool:
+    """Whether a message keeps to RFC 3416 and RFC 2578 (3.5: sub-identifiers), which pysnmp does not ask for."""
+    oids = [oid for oid, _, _ in message.varbinds] + [value for _, tag, value in message.varbinds if tag == 0x06]
+    short = all(len(oid) <= 128 and 40 * oid[0] + oid[1] < 2**32 and max(oid) < 2**32 for oid in oids)
+    return short and message.version == 1 and message.error >= 0 and message.index >= 0
 
 
 @given(st.data(), messages)
 @settings(max_examples=400)
-def test_a_changed_message_never_raises_and_is_never_read_otherwise_than_by_pysnmp(
-    data: st.DataObject, datagram: bytes
-) -> None:
+def test_a_changed_message_is_never_read_otherwise_than_by_pysnmp(data: st.DataObject, datagram: bytes) -> None:
     hold_to_pysnmp(changed(data, datagram))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import polars as pl
 import pytest
 from conftest import need, shared_data
 from snmp_agents import bulkwalk, snmpd, snmpsim, v2c, v3
+from snmp_reference import reference
 
 from collectors.secrets import Secret
 from collectors.sources import Outcome, Poll, Target
-from collectors.sources.snmp import Snmp
+from collectors.sources.snmp import Snmp, ber, decode
 from collectors.sources.snmp.tables import NAMES, tables
 from fabric.counters import Counter, counters, parse
 
@@ -168,6 +170,27 @@ def test_an_agent_that_restarts_is_followed(tmp_path: Path) -> None:
             await source.close()
 
     asyncio.run(body())
+
+
+def test_every_answer_of_a_live_agent_is_read_as_pysnmp_reads_it(agent: int) -> None:
+    """A walk of all that snmpd has, of every type."""
+    oid: tuple[int, ...] = (1, 3)
+    types: set[int] = set()
+    count = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(5)
+        asking.connect(("127.0.0.1", agent))
+        while count < 40 and 0x82 not in types:
+            pdu = (
+                ber.integer(count) + ber.integer(0) + ber.integer(25) + ber.tlv(0x30, ber.varbind(ber.encode_oid(oid)))
+            )
+            asking.send(ber.tlv(0x30, ber.integer(1) + ber.tlv(0x04, b"public") + ber.tlv(ber.GET_BULK, pdu)))
+            datagram = asking.recv(65536)
+            ours, (said, _) = decode.decode(datagram), reference(datagram)
+            assert ours is not None
+            assert ours == said
+            oid, types, count = ours.varbinds[-1][0], types | {tag for _, tag, _ in ours.varbinds}, count + 1
+    assert {0x02, 0x04, 0x06, 0x41, 0x42, 0x43} <= types
 
 
 @pytest.fixture(scope="module")
