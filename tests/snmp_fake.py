@@ -106,9 +106,9 @@ class _Protocol(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def serving(fake: Fake) -> AsyncIterator[Fake]:
+async def serving(fake: Fake, address: str = "127.0.0.1") -> AsyncIterator[Fake]:
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _Protocol(fake), local_addr=("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(lambda: _Protocol(fake), local_addr=(address, 0))
     fake.port = transport.get_extra_info("sockname")[1]
     try:
         yield fake

@@ -403,6 +403,15 @@ async def _times(source: Snmp, fake: Fake, times: int) -> None:
         await source.poll(target(fake), 5)
 
 
+def test_an_agent_at_an_ipv6_address() -> None:
+    async def body(source: Snmp) -> None:
+        async with serving(Fake(switch()), "::1") as fake:
+            poll = await source.poll(replace(target(fake), address="0:0:0:0:0:0:0:1"), 5)
+            assert (poll.outcome, poll.detail) == (Outcome.OK, "")
+
+    run(body)
+
+
 def test_a_poll_that_is_cancelled_leaves_nothing_under_way() -> None:
     async def body(source: Snmp) -> None:
         async with serving(Fake(switch(), lambda *_: [])) as fake:
