@@ -71,17 +71,12 @@ def tags(frame: pl.DataFrame) -> SeriesTags:
     return SeriesTags(table)
 
 
-def cpu(who: int = resource.RUSAGE_SELF) -> float:
-    """Seconds of CPU so far."""
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
-
-
 def measured(work: Callable[[], Any]) -> tuple[float, float]:
     """Seconds, and seconds of CPU of this process."""
-    start, used = time.perf_counter(), cpu()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     work()
-    return time.perf_counter() - start, cpu() - used
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    return seconds, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def of_process(pid: int) -> tuple[float, int]:
@@ -93,8 +88,7 @@ def of_process(pid: int) -> tuple[float, int]:
 
 def free_port() -> int:
     """A port of loopback."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
@@ -121,9 +115,8 @@ def influx(folder: Path) -> Iterator[tuple[str, int]]:
     program, port = shutil.which("influxd") or str(ROOT / ".parts/bin/influxd"), free_port()
     paths = ["--bolt-path", f"{folder}/b", "--engine-path", f"{folder}/e", "--sqlite-path", f"{folder}/s"]
     base = f"http://127.0.0.1:{port}"
-    with served(
-        [program, *paths, "--http-bind-address", f"127.0.0.1:{port}", "--reporting-disabled"], f"{base}/health"
-    ) as pid:
+    command = [program, *paths, "--http-bind-address", f"127.0.0.1:{port}", "--reporting-disabled"]
+    with served(command, f"{base}/health") as pid:
         setup = {"username": "u", "password": "password1", "org": "o", "bucket": "b", "token": TOKEN}
         asked = urllib.request.Request(f"{base}/api/v2/setup", json.dumps(setup).encode(), method="POST")  # noqa: S310
         urllib.request.urlopen(asked, timeout=30).close()  # noqa: S310  loopback
@@ -264,9 +257,7 @@ def whole_polls(ports: int, width: int, count: int, folder: Path) -> None:
     frames = [poll(ports, width, number, base_ns) for number in range(count)]
     known = tags(frames[0])
     print(f"\nPolls of {ports:,} ports × {width} counters ({ports * width:,} values)\n")
-    print(
-        "| store | poll | acknowledged, s | our CPU to it, s | the server has it, s | server's CPU, s | server's MiB |"
-    )
+    print("| store | poll | acknowledged, s | our CPU to it, s | server has it, s | server's CPU, s | its MiB |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for name, start in STORES.items():
         if missing(name):
@@ -293,17 +284,15 @@ def one_poll(store: Store, frame: pl.DataFrame, pid: int) -> str:
 def main() -> None:
     """All three tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ports", type=int, default=61_056)
-    parser.add_argument("--counters", type=int, default=30)
-    parser.add_argument("--polls", type=int, default=4)
-    parser.add_argument("--peer-ports", type=int, default=8_192)
+    for name, default in (("ports", 61_056), ("counters", 30), ("polls", 4), ("peer-ports", 8_192)):
+        parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     os.environ["RAILWRIGHT_STORE_TOKEN"] = TOKEN
     small = poll(options.peer_ports, options.counters, 1, time.time_ns() // PERIOD_NS * PERIOD_NS - 3 * PERIOD_NS)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as folder:
         encoding(small)
-        rows_a_second(small, Path(name))
-        whole_polls(options.ports, options.counters, options.polls, Path(name))
+        rows_a_second(small, Path(folder))
+        whole_polls(options.ports, options.counters, options.polls, Path(folder))
 
 
 if __name__ == "__main__":
