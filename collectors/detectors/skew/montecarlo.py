@@ -1,0 +1,169 @@
+"""The verdict: how often a good hash would be at least as uneven with just these flows, by drawing.
+
+A good hash throws each flow to a member independently of how much it carries; so given the weights the distribution is
+known, whatever they are. p = (1 + draws at least as uneven)/(1 + draws) is at most any level with at most that chance
+(Davison and Hinkley 1997, 4.2). Drawing stops early where p can no longer be small (Besag and Clifford 1991).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from collectors.detectors.skew.phi import Floats, Ints, beside_counters, cov2, same_samples
+
+STOP = 20
+"""Draws at least as uneven after which drawing ends: p is known to about a fifth."""
+FIRST = 1_000
+ROUNDING = 1e-9
+BLURS = 64
+"""Sets of weights that could have given the samples, beside counters."""
+
+
+@dataclass(frozen=True)
+class Thrown:
+    """One group: ``rows`` holds sets of weights of its flows (sets × n, each sums to 1), ``loads`` those of members.
+
+    ``effective``: flows; it weights the group among those that are judged together.
+    """
+
+    rows: Floats
+    loads: Floats
+    effective: float
+
+    @property
+    def members(self) -> int:
+        """Members of the group."""
+        return len(self.loads)
+
+    @property
+    def statistic(self) -> float:
+        """n_eff·CoV², about m − 1 under a good hash."""
+        return self.effective * cov2(self.loads)
+
+    @property
+    def phi(self) -> float:
+        """The same over its degrees of freedom."""
+        return self.statistic / (self.members - 1)
+
+
+def sampled(weights: npt.ArrayLike, loads: npt.ArrayLike) -> Thrown:
+    """A group whose loads and weights are of the same samples, or both exact."""
+    c = np.asarray(weights, dtype=np.float64)
+    return Thrown((c / c.sum())[None, :], np.asarray(loads, dtype=np.float64), same_samples(c))
+
+
+def counted(samples: npt.ArrayLike, loads: npt.ArrayLike, seed: int = 0) -> Thrown:
+    """A group whose loads are counters, with c samples of each flow beside them.
+
+    What a flow really carried is known from its samples only; draws take turns with weights that could have given them
+    (Dirichlet(c), the Bayesian bootstrap), so that luck in sampling is no evidence.
+    """
+    c = np.asarray(samples, dtype=np.float64)
+    drawn = np.random.default_rng(seed).standard_gamma(np.broadcast_to(c, (BLURS, len(c))))
+    rows = drawn / drawn.sum(axis=1, keepdims=True)
+    return Thrown(rows, np.asarray(loads, dtype=np.float64), beside_counters(c))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``p`` and what it was counted from; ``draws`` is less than asked for where p cannot be small."""
+
+    p: float
+    draws: int
+    above: int
+
+
+def judge(groups: Sequence[Thrown], draws: int, seed: int = 1) -> Verdict:
+    """P(Σ n_eff·CoV² at least as large) over groups of independent flows."""
+    rows = max(len(group.rows) for group in groups)
+    flat = np.concatenate([np.resize(group.rows, (rows, group.rows.shape[1])) for group in groups], axis=1)
+    start = np.cumsum([0, *(group.rows.shape[1] for group in groups)]).astype(np.int64)
+    members = np.array([group.members for group in groups], dtype=np.int64)
+    effective = np.array([group.effective for group in groups])
+    least = float(sum(group.statistic for group in groups))
+    above, drawn = _above(np.ascontiguousarray(flat), start, members, effective, least, draws, STOP, np.uint64(seed))
+    return Verdict((1 + above) / (1 + drawn), drawn, above)
+
+
+def judge_equal(flows: int, loads: npt.ArrayLike, draws: int) -> Verdict:
+    """The same for one group of equal flows, from the kept distribution of (members, flows)."""
+    x = np.asarray(loads, dtype=np.float64)
+    kept = null(len(x), flows, draws)
+    above = len(kept) - int(np.searchsorted(kept, flows * cov2(x) * (1 - ROUNDING)))
+    return Verdict((1 + above) / (1 + draws), draws, above)
+
+
+@lru_cache(maxsize=64)
+def null(members: int, flows: int, draws: int) -> Floats:
+    """n·CoV² of so many draws of equal flows, sorted."""
+    found = throws(np.full((1, flows), 1.0 / flows), members, float(flows), draws, seed=7)
+    found.sort()
+    return found
+
+
+def throws(rows: Floats, members: int, effective: float, draws: int, seed: int) -> Floats:
+    """n_eff·CoV² of so many draws of one group, in the order drawn."""
+    return np.asarray(_throws(np.ascontiguousarray(rows), members, effective, draws, np.uint64(seed)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _next(state: Any) -> Any:
+    """SplitMix64 (Steele, Lea, Flood 2014)."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    z = state
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state, z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _one(rows: Floats, row: int, first: int, last: int, members: int, x: Floats, state: Any) -> Any:
+    """Σx² of one draw of the flows ``first`` to ``last``; a random word serves two flows."""
+    x[:members] = 0.0
+    total, word = 0.0, np.uint64(0)
+    m = np.uint64(members)
+    for i in range(first, last):
+        if (i - first) & 1:
+            pick = ((word >> np.uint64(32)) * m) >> np.uint64(32)
+        else:
+            state, word = _next(state)
+            pick = ((word & np.uint64(0xFFFFFFFF)) * m) >> np.uint64(32)
+        weight = rows[row, i]
+        total += weight * (2.0 * x[pick] + weight)
+        x[pick] += weight
+    return total, state
+
+
+@njit(cache=True, nogil=True)
+def _above(
+    rows: Floats, start: Ints, members: Ints, effective: Floats, least: float, draws: int, stop: int, state: Any
+) -> Any:
+    """How many draws reach ``least``, and how many there were."""
+    x = np.zeros(members.max())
+    limit = least * (1 - ROUNDING)
+    above = 0
+    for draw in range(draws):
+        total = 0.0
+        for k in range(len(members)):
+            squares, state = _one(rows, draw % len(rows), start[k], start[k + 1], members[k], x, state)
+            total += effective[k] * (members[k] * squares - 1.0)
+        above += total >= limit
+        if above >= stop and draw >= FIRST:
+            return above, draw + 1
+    return above, draws
+
+
+@njit(cache=True, nogil=True)
+def _throws(rows: Floats, members: int, effective: float, draws: int, state: Any) -> Any:
+    x, found = np.zeros(members), np.empty(draws)
+    for draw in range(draws):
+        squares, state = _one(rows, draw % len(rows), 0, rows.shape[1], members, x, state)
+        found[draw] = effective * (members * squares - 1.0)
+    return found
