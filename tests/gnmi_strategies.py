@@ -135,3 +135,54 @@ def broken(draw: st.DrawFn) -> bytes:
         elif what == "truncate":
             del raw[end:]
     return bytes(raw)
+
+
+def varint(value: int, padding: int = 0) -> bytes:
+    """A varint, longer than it need be by ``padding``."""
+    groups: list[int] = []
+    while value > 0x7F or (padding and len(groups) < 9):
+        padding -= value <= 0x7F
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*groups, value])
+
+
+def delimited(number: int, payload: bytes, padding: int = 0) -> bytes:
+    return varint(number << 3 | 2) + varint(len(payload), padding) + payload
+
+
+ODD_FIELDS = st.one_of(
+    st.tuples(st.integers(1, 40), st.binary(max_size=4)).map(lambda pair: delimited(*pair)),
+    st.tuples(st.integers(1, 40), WHOLE).map(lambda pair: varint(pair[0] << 3) + varint(pair[1])),
+    st.integers(1, 40).map(lambda number: varint(number << 3 | 5) + b"abcd"),
+    st.integers(1, 40).map(lambda number: varint(number << 3 | 1) + b"abcdefgh"),
+    st.integers(1, 40).map(lambda number: varint(number << 3 | 3) + b"\x08\x01" + varint(number << 3 | 4)),
+    st.sampled_from([b"\x00\x01", b"\x0c", b"\x8a\x00\x00", b"\xff\xff\xff\xff\x0f\x01"]),
+)
+"""Fields that the message has not, or has of another kind; groups; and what is no field."""
+
+
+@st.composite
+def _mixed(draw: st.DrawFn, usual: list[bytes]) -> bytes:
+    """Fields in any order, some left out or twice, now and then with one that does not belong."""
+    fields = [field for field in usual if draw(st.integers(0, 7))]
+    if draw(st.integers(0, 7)) == 0:
+        fields.append(draw(ODD_FIELDS))
+    if fields and draw(st.integers(0, 5)) == 0:
+        fields.append(draw(st.sampled_from(fields)))
+    return b"".join(draw(st.permutations(fields)) if draw(st.booleans()) else fields)
+
+
+@st.composite
+def wild(draw: st.DrawFn) -> bytes:
+    """A message that is whole on the wire, but not as any library would write it."""
+    prefix, first = draw(split())
+    updates = []
+    for _ in range(draw(st.integers(1, 3))):
+        value = draw(_mixed([draw(typed()).SerializeToString() for _ in range(draw(st.sampled_from([1, 1, 1, 2])))]))
+        told = [delimited(1, first.SerializeToString(), draw(st.sampled_from([0, 0, 1]))), delimited(3, value)]
+        told.append(b"\x20" + varint(draw(st.integers(0, 2**40)), draw(st.sampled_from([0, 0, 0, 3]))))
+        updates.append(delimited(4, draw(_mixed(told))))
+    time = b"\x08" + varint(draw(st.sampled_from([10, 20, 2**64 - 5])), draw(st.sampled_from([0, 0, 2])))
+    note = draw(_mixed([time, delimited(2, prefix.SerializeToString()), *updates]))
+    return draw(_mixed([delimited(1, note, draw(st.sampled_from([0, 0, 0, 1])))]))

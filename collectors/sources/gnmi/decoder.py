@@ -296,7 +296,7 @@ class Decoder:
         for update in note.update:
             self.counts.updates += 1
             self.counts.duplicates += update.duplicates
-            self._at = self._sequence = self._sequence + 1
+            self._at, self._sequence = self._sequence, self._sequence + 1
             self._take(self._node(prefix, update.path.SerializeToString()), value(update), time, stamp)
         if note.atomic:
             told = {key[:2] for key in self._kept.keys[before:]}
@@ -304,7 +304,7 @@ class Decoder:
 
     def _clear(self, node: Node, told: set[tuple[int, int]], time: int, stamp: int) -> None:
         """What was deleted: a text (a neighbour) becomes empty; a number simply is told no more."""
-        self._at = self._sequence = self._sequence + 1
+        self._at, self._sequence = self._sequence, self._sequence + 1
         gone = [key for key, leaf in self._told.items() if key not in told and node in _above(leaf)]
         for key in gone:
             self._keep(self._told[key], "", (*key, time, stamp))
