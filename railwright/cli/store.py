@@ -99,6 +99,7 @@ def _report(file: Path, taken: int, unknown: Sequence[str]) -> None:
 @PLAN
 @click.argument("columns", metavar="COUNTER...", nargs=-1)
 @STORE
+@SPOOL
 @SINCE
 @UNTIL
 @DEVICE
@@ -110,6 +111,7 @@ def query(
     plan: Path,
     columns: tuple[str, ...],
     url: str | None,
+    spool: Path | None,
     since: str | None,
     until: str | None,
     devices: tuple[str, ...],
@@ -121,7 +123,7 @@ def query(
     """Print what the store has, as CSV; without COUNTER the names of the counters that it has."""
     from collectors.rates import rates
 
-    with _there(plan, url) as opened:
+    with _there(plan, url, spool) as opened:
         if what == "counters" and not columns:
             names = opened.columns()
             print_json(names) if as_json else click.echo("\n".join(names))
@@ -142,11 +144,14 @@ def query(
 @click.command(cls=Command, example="railwright store retain out/hpn --keep 90d --fine 7d --step 5m")
 @PLAN
 @STORE
+@SPOOL
 @click.option("--keep", metavar="AGE", help="Delete what is older, such as 90d.")
 @click.option("--fine", metavar="AGE", help="Keep counters as they came for so long, such as 7d…")
 @click.option("--step", metavar="TIME", help="…and then one row a port each TIME, such as 5m.")
 @json_option
-def retain(plan: Path, url: str | None, keep: str | None, fine: str | None, step: str | None, as_json: bool) -> int:
+def retain(
+    plan: Path, url: str | None, spool: Path | None, keep: str | None, fine: str | None, step: str | None, as_json: bool
+) -> int:
     """Delete and thin out what is old; run it daily. Interrupted, it goes on where it was."""
     import time
 
@@ -157,7 +162,7 @@ def retain(plan: Path, url: str | None, keep: str | None, fine: str | None, step
         raise click.UsageError("nothing to do: give --keep, or --fine and --step")
     ages = {f"{name}_ns": duration_ns(text, f"--{name}") for name, text in given.items() if text}
     retention = Retention(time.time_ns(), **ages)
-    with _there(plan, url) as opened:
+    with _there(plan, url, spool) as opened:
         done = opened.retain(retention)
     if as_json:
         print_json({"version": 1, **done})
@@ -170,6 +175,7 @@ def retain(plan: Path, url: str | None, keep: str | None, fine: str | None, step
 @PLAN
 @click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(path_type=Path), help="Parquet or CSV.")
 @STORE
+@SPOOL
 @SINCE
 @UNTIL
 @DEVICE
@@ -178,6 +184,7 @@ def export(
     plan: Path,
     output: Path,
     url: str | None,
+    spool: Path | None,
     since: str | None,
     until: str | None,
     devices: tuple[str, ...],
@@ -187,7 +194,7 @@ def export(
     from fabric.samplefile import write_counters, write_flows
 
     span = _span(since, until)
-    with _there(plan, url) as opened:
+    with _there(plan, url, spool) as opened:
         rows = _read(opened, what, opened.columns() if what == "counters" else (), devices, (), span)
         if what == "flows":
             write_flows(output, rows)
@@ -226,14 +233,14 @@ def _opened(made: Plan, folder: Path, url: str | None, spool: Path | None) -> It
         opened.close()
 
 
-def _there(folder: Path, url: str | None) -> AbstractContextManager[Store]:
+def _there(folder: Path, url: str | None, spool: Path | None) -> AbstractContextManager[Store]:
     """A store that must be there already; raises InputError where its file is not."""
     made, url = open_plan(folder), url or default_url(folder)
     path = Path(url.removeprefix("duckdb:"))
     if url.startswith("duckdb:") and url != "duckdb:" and not path.exists():
         remedy = "`railwright store load` and `railwright collect` make it"
         raise InputError(Problem(str(path), "there is no store", remedy))
-    return _opened(made, folder, url, None)
+    return _opened(made, folder, url, spool)
 
 
 def default_url(folder: Path) -> str:
