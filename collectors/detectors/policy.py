@@ -76,9 +76,13 @@ class HashSkew(Thresholds):
 class Miswire(Thresholds):
     """When what neighbours say is taken for a wiring fault."""
 
-    ttl_s: Annotated[float, Field(ge=0, description="s that a neighbour's word is good, and that silence may last")] = 120.0
+    ttl_s: Annotated[float, Field(ge=0, description="s that a neighbour's word is good, and that silence may last")] = (
+        120.0
+    )
     """The time to live that LLDP sends by default: 4 × 30 s (IEEE 802.1AB, txTTL)."""
-    settle_s: Annotated[float, Field(ge=0, description="s without another neighbour before cables count as wrong")] = 30.0
+    settle_s: Annotated[float, Field(ge=0, description="s without another neighbour before cables count as wrong")] = (
+        30.0
+    )
     """LLDP's transmit interval (IEEE 802.1AB, msgTxInterval): until then only one of both ends may have the news."""
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "railwright.cli.show:show",
     "check": "railwright.cli.check:check",
     "export": "railwright.cli.export:export",
+    "verify": "railwright.cli.verify:verify",
     "simulate": "railwright.cli.simulate:simulate",
     "route": "railwright.cli.route:route",
     "borrow": "railwright.cli.borrow:borrow",
