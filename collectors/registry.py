@@ -14,10 +14,11 @@ from collectors.sources import Listening, Polled, Target
 class Entry:
     """One source.
 
-    ``at``: module and class; ``asks``: ``switch``, ``host`` (devices of the plan, by their management addresses) or
-    ``subnet`` (InfiniBand networks of the plan); ``port``: where devices listen, unless the settings say otherwise (of
-    a subnet: the port of the adapter to ask through; of a source that takes ``port`` itself: where it listens);
-    ``period``: seconds between polls, or that a listening source gathers; ``own``: settings that the class takes for
+    ``at``: module and class; ``asks``: ``switch``, ``host`` (devices of the plan, by their management addresses),
+    ``subnet`` (InfiniBand networks of the plan), or ``server`` (one that speaks for them); ``port``: where devices
+    listen, unless the settings say otherwise (of a subnet: the port of the adapter to ask through; of a source that
+    takes ``port`` itself: where it listens); ``period``: seconds between polls, or that a listening source gathers;
+    ``own``: settings that the class takes for
     itself, all others are options of each target; ``check``: module and function that raises InputError for options
     that cannot be.
     """
@@ -49,9 +50,12 @@ SOURCES: dict[str, Entry] = {
     ),
     "infiniband": Entry("collectors.sources.infiniband:InfinibandSource", "subnet", 0, 30),
     "host": Entry("collectors.sources.host:HostSource", "host", 9342, 10, own=("ca",)),
+    "prometheus": Entry(
+        "collectors.sources.prometheus:Prometheus", "server", 9090, 15, check="collectors.sources.prometheus:options"
+    ),
     "lldp": Entry("collectors.sources.lldp:LldpSource", "switch", 0, 60, check="collectors.sources.lldp:check"),
 }
-"""Every source that runs without end; ``capture`` and ``prometheus`` read what somebody else collected."""
+"""Every source that runs without end; ``capture`` reads files."""
 
 
 def load(at: str) -> Any:

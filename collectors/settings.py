@@ -198,5 +198,8 @@ def check(chosen: Chosen) -> None:
     """Raises InputError where the source would refuse its options."""
     from collectors.sources import Target
 
-    for options in (chosen.options, *(options for _, options in chosen.variants)):
+    # The address of a server is where to ask, not how.
+    server = SOURCES[chosen.name].asks == "server"
+    for given in (chosen.options, *(options for _, options in chosen.variants)):
+        options = {key: value for key, value in given.items() if not (server and key == "address")}
         registry.check(chosen.name, Target(f"collect.{chosen.name}", "192.0.2.1", chosen.port or 1, {}, options))

@@ -22,6 +22,8 @@ from fabric.validation import suggest
 
 FIELDS = ("device", "address", "port", "source")
 MOST_LINES = 1_000_000
+SERVERS = ("prometheus",)
+"""Sources that ask one server about many devices; it goes by the source's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,15 @@ def targets(
 ) -> list[Target]:
     """The targets of one source, sorted by device.
 
-    ``asks``: ``switch``, ``host`` or ``subnet``; ``networks``: only switches of those, or subnets (default: all);
+    ``asks``: ``switch``, ``host``, ``subnet`` or ``server`` (one, at the option ``address``, that speaks for all
+    switches and hosts); ``networks``: only switches of those, or subnets (default: all);
     ``devices``: patterns of names (``leaf-compute-*``). Raises InputError where two devices have one place, or a
     pattern matches nothing.
     """
     if asks == "subnet":
         return _subnets(plan, networks, options or {})
+    if asks == "server":
+        return [_server(plan, port, networks, devices, source, options or {}, family)]
     managed = _managed(plan, asks, family)
     if asks == "switch" and networks:
         managed = managed.filter(pl.col("network").is_in(list(networks)))
@@ -148,6 +153,27 @@ def _refuse_shared(found: Sequence[Target], source: str) -> None:
         raise InputError(problems)
 
 
+def _server(
+    plan: Plan, port: int, networks: Sequence[str], devices: Sequence[str], source: str,
+    options: Mapping[str, object], family: int,
+) -> Target:  # fmt: skip
+    """The server that a source is named after, with the devices of the plan as its option ``devices``."""
+    given = dict(options)
+    address = str(given.pop("address", "127.0.0.1"))
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        remedy = "names are not looked up: give the address"
+        raise InputError(Problem(f"collect.{source}.address", f'"{address[:60]}" is no IP address', remedy)) from error
+    names = [*plan.fabric.switches["name"], *plan.fabric.hosts["name"]]
+    chosen = set(_chosen(names, devices, source))
+    both = [
+        *targets(plan, 0, asks="switch", networks=networks, source=source, family=family),
+        *targets(plan, 0, asks="host", source=source, family=family),
+    ]
+    return Target(source, address, port, {}, {**given, "devices": [one for one in both if one.device in chosen]})
+
+
 def _subnets(plan: Plan, networks: Sequence[str], options: Mapping[str, object]) -> list[Target]:
     from collectors.sources.infiniband import places as nodes
 
@@ -158,7 +184,8 @@ def _subnets(plan: Plan, networks: Sequence[str], options: Mapping[str, object])
 def shards(plan: Plan) -> dict[str, str]:
     """The shard of each device: its segment, or for what stands above segments its pod or group.
 
-    Names are words of small letters, digits and ``-``; subnets (networks that are polled as one) are there too.
+    Names are words of small letters, digits and ``-``; subnets (networks that are polled as one) and servers are there
+    too.
     """
     switches = plan.fabric.switches.select(
         "name",
@@ -172,7 +199,8 @@ def shards(plan: Plan) -> dict[str, str]:
     }
     hosts = plan.fabric.hosts.select("name", place=pl.col("segment").fill_null(0))
     found |= {name: f"host-s{place:03}" for name, place in hosts.iter_rows()}
-    return found | {network: f"{network}-subnet" for network in plan.design.networks}
+    found |= {network: f"{network}-subnet" for network in plan.design.networks}
+    return found | dict.fromkeys(SERVERS, "servers")
 
 
 def read_places(path: Path, plan: Plan, sources: Sequence[str]) -> dict[tuple[str, str], Place]:

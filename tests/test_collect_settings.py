@@ -209,7 +209,7 @@ def test_variants_have_options_of_their_own(plan: Plan) -> None:
 
 def test_every_device_has_a_shard_of_its_segment(plan: Plan) -> None:
     found = shards(plan)
-    assert set(found) == {*plan.fabric.device_names(), *plan.design.networks}
+    assert set(found) == {*plan.fabric.device_names(), *plan.design.networks, "prometheus"}
     assert found["leaf-compute-s000-l0-p0"] == found["leaf-compute-s000-l3-p0"] == "compute-s000"
     assert found["gpu-0000"] == "host-s000"
     assert found["spine-compute-d00-000"] == "compute-spine-00"
