@@ -16,7 +16,13 @@ from typing import Literal
 State = Literal["ok", "missing", "optional"]
 
 LEAST_PYTHON = (3, 11)
-PROGRAMS = (("dot", "graphviz", "draws cabling/topology.dot"),)
+PROGRAMS = (
+    ("dot", "graphviz", "draws cabling/topology.dot"),
+    ("snmpd", "snmpd", "gives collect --demo real agents"),
+    ("ibqueryerrors", "infiniband-diags", "reads InfiniBand counters"),
+    ("lldpcli", "lldpd", "tells neighbours"),
+    ("ethtool", "ethtool", "gives the host agent statistics, FEC and optics"),
+)
 """Optional programs of the system: command, Debian package, what for."""
 
 
