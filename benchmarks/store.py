@@ -103,6 +103,7 @@ def served(command: list[str], ready: str) -> Iterator[int]:
                 break
             except OSError:
                 time.sleep(0.05)
+        time.sleep(2)
         yield process.pid
     finally:
         process.kill()
