@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ortools.linear_solver import pywraplp  # type: ignore[import-untyped]
+from ortools.linear_solver import pywraplp  # type: ignore[attr-defined, import-untyped, unused-ignore]
 
 from planner.simulate.maxmin import fair_rates
 from planner.simulate.wires import Floats

@@ -108,7 +108,7 @@ def split_load(bundles: Bundles, amount: Floats, rate_left: Floats, rate_right: 
     may = bundles.open(open_left, open_right, allowed)
     if may.size > MOST_CELLS:
         return None
-    from ortools.linear_solver import pywraplp  # type: ignore[import-untyped,unused-ignore]
+    from ortools.linear_solver import pywraplp  # type: ignore[attr-defined, import-untyped, unused-ignore]
 
     solver = pywraplp.Solver.CreateSolver("GLOP")
     load = solver.NumVar(0, solver.infinity(), "")
