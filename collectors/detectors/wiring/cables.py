@@ -14,6 +14,8 @@ from collectors.detectors.wiring.plugs import Plugs
 
 MOVE = 1 << 24
 """Cost of a move; what is below it decides among equally many moves."""
+UNLIKELY = 1 << 44
+"""Cost of taking a cable that shows two ends for a breakout: better than none, worse than any other."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _fits(cable: Cable, run: int, plugs: Plugs) -> Iterator[Option]:
                 if socket < 0 or plugs.run[socket] != run or plugs.slot[socket] != at
             )  # fmt: skip
             cost = sum(MOVE + _effort(cable.plugs[number][0], run, at, plugs) for number, at in moves)
-            yield Option(cost, moves)
+            split = plugs.slots[run] > 2 and _size(main, plugs) == 1
+            yield Option(cost + UNLIKELY * int(split), moves)
 
 
 def _size(socket: int, plugs: Plugs) -> int:

@@ -89,11 +89,17 @@ def links(claims: Claims, plugs: Plugs) -> Links:
     near = np.concatenate([both, one])
     taken = np.zeros(len(far), dtype=bool)
     taken[near], taken[far[near]] = True, True
-    lost = (far == NOWHERE) & ~taken & ~plugs.external
-    planned = np.where(view.peer != NONE, view.device[view.peer], NONE)
-    lost &= (claims.far_device == NONE) | (claims.far_device != planned)
+    lost = (far == NOWHERE) & ~taken & ~plugs.external & ~_vague(claims, plugs)
     strange = np.flatnonzero(lost)
     return Links(np.concatenate([near, strange]), np.concatenate([far[near], np.full(len(strange), NONE)]))
+
+
+def _vague(claims: Claims, plugs: Plugs) -> Mask:
+    """Ports whose neighbour is the planned device, at a port that the plan does not know by that name."""
+    view = plugs.view
+    planned = np.where(view.peer != NONE, view.device[view.peer], NONE)
+    found: Mask = (claims.far == NOWHERE) & (planned != NONE) & (claims.far_device == planned)
+    return found
 
 
 def right(found: Links, plugs: Plugs) -> Mask:
@@ -103,25 +109,35 @@ def right(found: Links, plugs: Plugs) -> Mask:
     return good
 
 
-def silent(claims: Claims, found: Links, plugs: Plugs) -> Ints:
-    """Planned links (ids) on which nothing is heard although one end listens and the other speaks elsewhere.
+@dataclass(frozen=True)
+class Silent:
+    """Planned links (ids): nothing is heard at either end, or only at one while the other has another cable."""
+
+    both: Ints
+    one: Ints
+
+
+def silent(claims: Claims, found: Links, plugs: Plugs) -> Silent:
+    """Links on which nothing is heard although one end listens and the other speaks elsewhere.
 
     Both on the link's network: that a whole device says nothing, or hears nothing, is no fault of its cables.
     """
     view = plugs.view
     part = view.device * len(view.networks) + view.network
-    listens, speaks = (np.zeros((int(view.device.max()) + 1) * len(view.networks), dtype=bool) for _ in range(2))
+    listens, speaks = (np.zeros(len(view.device_names) * len(view.networks), dtype=bool) for _ in range(2))
     heard = claims.far != NONE
+    named = claims.far[claims.far >= 0]
     listens[part[heard]] = True
-    speaks[part[claims.far[claims.far >= 0]]] = True
+    speaks[part[named]] = True
     known = heard & (claims.far_device != NONE)
     speaks[claims.far_device[known] * len(view.networks) + view.network[known]] = True
     quiet = ~heard & (view.peer != NONE)
     quiet[found.ports] = False
-    named = claims.far[claims.far >= 0]
     quiet[named] = False
-    p = np.flatnonzero(quiet & (plugs.side == 0))
+    quiet[view.peer[_vague(claims, plugs)]] = False
+    p = np.flatnonzero((view.peer != NONE) & (plugs.side == 0))
     q = view.peer[p]
-    lost = quiet[q] & ((listens[part[p]] & speaks[part[q]]) | (listens[part[q]] & speaks[part[p]]))
-    ids: Ints = view.link[p[lost]]
-    return ids
+    due = (listens[part[p]] & speaks[part[q]]) | (listens[part[q]] & speaks[part[p]])
+    ends = quiet[p].astype(np.int64) + quiet[q]
+    link = view.link[p]
+    return Silent(link[due & (ends == 2)], link[due & (ends == 1)])

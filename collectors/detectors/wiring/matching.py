@@ -17,7 +17,7 @@ ALONE = 1 << 50
 def assign(costs: Sequence[Mapping[int, int]], room: Mapping[int, int]) -> list[int | None]:
     """The column of each row: as many rows as can be have one, and the sum of their costs is least.
 
-    ``costs``: by row, its columns and what each costs (0 … 2⁴⁰); ``room``: how many rows a column takes.
+    ``costs``: by row, its columns and what each costs (0 … 2⁴⁵); ``room``: how many rows a column takes.
     """
     table = _Table(costs, room)
     for row in range(len(costs)):
