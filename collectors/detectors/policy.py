@@ -86,6 +86,157 @@ class Miswire(Thresholds):
     """LLDP's transmit interval (IEEE 802.1AB, msgTxInterval): until then only one of both ends may have the news."""
 
 
+class Link(Thresholds):
+    """Down, flaps, errors, grey loss, margin: docs/link-detectors.md has the run lengths that these give."""
+
+    hold_down_s: Annotated[float, Field(ge=0, description="s that a link stays down before it is told as down")] = 5.0
+    """A flap of a few seconds is a flap: at samples of 10 s this is one more interval, within the two that are due."""
+    settle_s: Annotated[float, Field(ge=0, description="s after a device's start or a long outage")] = 30.0
+    """Links come back one by one, and counters of what happened before show up late."""
+    flap_window_s: Annotated[float, Field(gt=0, description="s in which flaps are counted")] = 60.0
+    """Flaps of bad optics come seconds to a minute apart; a longer window keeps findings open for longer."""
+    flaps: Annotated[int, Field(ge=1, description="falls in the window that are flaps though the link is down")] = 2
+    """One fall is a flap only once the link is seen up again."""
+    speed_share: Annotated[float, Field(gt=0, le=1, description="of the planned speed, below which a link is slow")] = (
+        0.99
+    )
+    """Speeds are nominal: the next lower one is at most 0.8 of it; devices round."""
+    errors_cap: Annotated[float, Field(gt=0, description="bad codewords of one interval that count")] = 4.0
+    """Errors come in bursts (a connector was touched): one burst, however large, must not alarm."""
+    errors_reference: Annotated[float, Field(gt=0, description="bad codewords that an interval may have")] = 0.5
+    """0.05/s at 10 s: some 400 times what IEEE 802.3bs allows a 400G link (a frame loss ratio of 1.7e-12)."""
+    errors_alarm: Annotated[float, Field(gt=0, description="sum of bad codewords over the reference, of an alarm")] = (
+        6.0
+    )
+    """Two bad intervals in three, or 12 single errors in as many: between one burst (3.5) and two (7)."""
+    lost_share: Annotated[float, Field(gt=0, lt=1, description="of the packets sent, not received")] = 2e-4
+    """Go-back-N resends what is under way, 250 packets of 4 KB at 400 Gb/s and 20 µs: a twentieth of the throughput."""
+    lost_most: Annotated[float, Field(gt=0, le=1, description="of the packets sent; more is no loss")] = 0.5
+    """Both ends then count different things, as netdev counters that do not see RDMA."""
+    lost_usual: Annotated[float, Field(ge=1, description="times the share that is usually lost or found")] = 4.0
+    """Lag of counters of up to an interval makes shares that come and go: loss must stand out from them."""
+    lost_fading: Annotated[float, Field(gt=0, lt=1, description="part of the usual share kept an interval")] = 0.9
+    """Ten intervals' memory: counters that are refreshed every 10 s lag in each or nearly each of them."""
+    lost_history: Annotated[int, Field(ge=1, description="intervals before a share is judged")] = 3
+    """A lag shows in two of three intervals."""
+    lost_packets: Annotated[float, Field(gt=0, description="packets in an interval before a share is made")] = 1e5
+    """Twenty lost ones at the lost share: rounding and single frames do not matter then."""
+    margin_bin: Annotated[int, Field(ge=1, le=15, description="bad symbols in a codeword")] = 10
+    """RS(544, 514) corrects 15; each one more is some 30 times rarer on a healthy link, so that 4 is already rare."""
+    margin_light_db: Annotated[float, Field(gt=0, description="dB under the usual light of the weakest lane")] = 2.5
+    """Links are planned with 1.5 to 3 dB to spare; temperature and wobble move light by less than 1 dB."""
+    margin_intervals: Annotated[int, Field(ge=1, description="intervals in a row")] = 3
+    """Someone cleaning a connector takes less."""
+
+
+class SlowRail(Thresholds):
+    """What makes a host's rail slow: rate while active, beside its neighbours'."""
+
+    mads: Annotated[float, Field(gt=0, description="median absolute deviations (as normal deviates)")] = 3.5
+    """The usual cut for outliers (Iglewicz and Hoaglin 1993)."""
+    least_deviation: Annotated[float, Field(gt=0, description="log of the rate: floor under the deviation")] = 0.03
+    """Rails of a healthy job are so alike that any wobble would be an outlier: at 3.5, ten per cent slower is."""
+    windows: Annotated[int, Field(ge=1, description="intervals with evidence, one after another")] = 3
+    """A host that pauses its leaf for an interval reads a checkpoint; one that does so thrice is slow."""
+    active_share: Annotated[float, Field(gt=0, lt=1, description="of line rate, below which a rail is idle")] = 1e-3
+    """50 MB/s of 400 Gb/s: less is management and heartbeats, and pauses of it say nothing."""
+    paused_share: Annotated[float, Field(gt=0, lt=1, description="of the interval that a host pauses at least")] = 0.01
+    """Healthy hosts pause for microseconds; a hundredth of the time is a hundredth of the throughput."""
+    storm_share: Annotated[
+        float, Field(gt=0, le=1, description="of the interval; more is a storm, not a slow rail")
+    ] = 0.95
+    """A storm holds the port throughout (99 %); between both lies nothing."""
+    fine_s: Annotated[float, Field(gt=0, description="s of intervals that show when a rail was active")] = 2.0
+    """Longer ones average over iterations, and all rails of a synchronous job move the same bytes in them."""
+    tick_s: Annotated[float, Field(gt=0, description="s of a tick of InfiniBand's XmitWait")] = 8e-9
+    """The chip's own: set it to what the vendor says; too long a tick makes waits look longer on all rails alike."""
+    marked_a_second: Annotated[float, Field(gt=0, description="notifications/s that explain a slow sender")] = 100.0
+    """A sender that congestion control holds back is not slow."""
+    level_before: Annotated[int, Field(ge=1, description="windows beside its neighbours before it fell behind")] = 3
+    """Some ranks always send less (trees, experts): only what was level and is no more says anything without pauses."""
+    hold: Annotated[int, Field(ge=0, description="intervals without evidence that a finding outlasts")] = 6
+    """Jobs pause for checkpoints."""
+
+
+class Incast(Thresholds):
+    """When many send to one host port at once. Shares are of the interval, of line rate or of packets."""
+
+    rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the victim's port sends")] = 0.5
+    """Below it the port has room, and what stands in its queue is a burst of a moment."""
+    marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.5
+    """A queue between Kmin and Kmax all the time marks half of Pmax; an all-to-all's last flows reach a fiftieth."""
+    queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0
+    """Where nothing is marked, the queue must have gone beyond what marking allows, and upstream ports be paused."""
+    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.3
+    """Six senders that share a port stand still for five sixths of the time; 0.3 leaves room for their idle phases."""
+    host_pause_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the host pauses")] = 0.05
+    """Who pauses its leaf is a slow receiver (slow-rail) or a storm, however many send to it."""
+    senders: Annotated[int, Field(ge=2, description="senders at least")] = 6
+    """Double binary trees have four into one port (two children and a parent, a parent), rings one."""
+    intervals: Annotated[int, Field(ge=1, description="intervals in a row")] = 2
+    """Steps of a collective end within an interval; what goes on is not a burst. Deadline: 3."""
+
+
+class PfcStorm(Thresholds):
+    """When a port is paused for so long that nothing passes."""
+
+    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the port is paused")] = 0.99
+    """Watchdogs speak of a storm after 0.2 s without a break; at 10 s a share of 0.99 leaves no such break."""
+    stale_share: Annotated[float, Field(gt=1, description="of the interval: a counter that had stood still")] = 1.02
+    """Nothing is paused for longer than the interval: the counter was refreshed late, and two intervals count as one."""
+    line_share: Annotated[float, Field(gt=0, le=1, description="of line rate: a port that can send no more")] = 0.95
+    """Frame gaps and preambles take some 0.5 % of full packets' time; the rest is room for clocks."""
+    patience: Annotated[int, Field(ge=1, description="intervals in a row of contention, or of no known cause")] = 3
+    """An incast is told after two, and then explains these pauses; a NIC's storm and a deadlock are told at once."""
+
+
+class LosslessDrop(Thresholds):
+    """Which drops of a lossless port are its own."""
+
+    after_storm: Annotated[
+        int, Field(ge=0, description="intervals after a storm in which drops are the watchdog's")
+    ] = 2
+    """The watchdog drops what a storm holds up, and switches refresh drops later than NICs their events."""
+    after_down: Annotated[int, Field(ge=0, description="intervals after the link was down")] = 2
+    """What waits in the queue of a link that goes down is dropped: that is the link's finding."""
+    settings_wait: Annotated[int, Field(ge=0, description="intervals that drops on the way in wait for settings")] = 4
+    """PFC that is off drops there too, and is config-drift; settings are read every 30 s."""
+
+
+class ConfigDrift(Thresholds):
+    """When what a device says or does is not what was planned."""
+
+    remember_s: Annotated[float, Field(gt=0, description="s for which a setting that was told counts")] = 900.0
+    """Settings are read every 30 s or on change; a quarter of an hour outlasts a device that is down."""
+    queue_kmax: Annotated[float, Field(gt=0, description="times Kmax: a queue that must mark")] = 1.0
+    """Beyond Kmax every packet is marked with Pmax at least."""
+    moved_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the queue sent")] = 0.05
+    """Packets that pass are marked; a queue that stands still marks none."""
+    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the port is paused at most")] = (
+        0.05
+    )
+    """A paused port's queue grows without load of its own."""
+    unmarked: Annotated[int, Field(ge=1, description="intervals in a row with such a queue and no mark")] = 2
+    """Marks are refreshed later than watermarks are read."""
+    keep: Annotated[int, Field(ge=0, description="intervals that a queue without marks is remembered")] = 6
+    """Between two congested steps nothing can be said."""
+    alike: Annotated[int, Field(ge=2, description="other NICs of a kind that make a standard for PCIe")] = 4
+    """The catalogue has no PCIe of NICs: most of their kind have what was planned."""
+    hash_odds: Annotated[float, Field(gt=0, lt=1, description="chance of a good hash to show this")] = 1e-9
+    """Queue pairs of two hosts that all leave by one port: chances multiply over pairs, and many switches are asked."""
+
+
+class Silence(Thresholds):
+    """When a source stopped."""
+
+    failed: Annotated[int, Field(ge=1, description="polls in a row that failed")] = 2
+    """One answer may be lost; sources retry within a poll already."""
+    absent: Annotated[int, Field(ge=2, description="intervals without a sample, where no outcome is told")] = 6
+    """sFlow's counters come every 20 to 30 s: a minute is at least two of them."""
+    down_share: Annotated[float, Field(gt=0, le=1, description="of neighbours' ports to it that are down")] = 0.5
+    """A device that is down takes all of its links along; some neighbours may not have said so yet."""
+
+
 class Policy(Thresholds):
     """The thresholds of all detectors, and the length of their interval."""
 
@@ -96,3 +247,10 @@ class Policy(Thresholds):
     life: Life = Life()
     hash_skew: HashSkew = HashSkew()
     miswire: Miswire = Miswire()
+    link: Link = Link()
+    slow_rail: SlowRail = SlowRail()
+    incast: Incast = Incast()
+    pfc_storm: PfcStorm = PfcStorm()
+    lossless_drop: LosslessDrop = LosslessDrop()
+    config_drift: ConfigDrift = ConfigDrift()
+    silence: Silence = Silence()

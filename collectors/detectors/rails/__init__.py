@@ -1,0 +1,1 @@
+"""How fast each host's rail is while it is active, beside its neighbours."""

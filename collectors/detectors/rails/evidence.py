@@ -1,0 +1,122 @@
+"""What an interval says of each host's rail: how fast it takes and sends while active, and why that may be.
+
+A port is active while it sends at line rate and while it is paused, so its rate while active is bytes over
+bytes/line rate + time paused, whatever the interval's length: 1 of line rate where nobody pauses it. A host that takes
+less than line rate pauses its leaf; one that sends less pauses nobody, and shows only in what it sends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from collectors.detectors.interval import Interval
+from collectors.detectors.links.rises import most, risen
+from collectors.detectors.policy import SlowRail as Thresholds
+from collectors.detectors.rails.table import Rails
+from collectors.detectors.view import BYTES_A_GIGABIT, Floats, Mask
+
+SPEED_SHARE = 0.99
+UP = 1
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of each cell, NaN where it says nothing (idle, unknown, or explained by something else).
+
+    ``takes``: log of the rate while active towards the host, of line rate; ``sends``: log of the rate sent, of line
+    rate, of the time in which nobody paused it; ``paused``: share of the interval in which the host paused its leaf;
+    ``explained``: a storm, a slow or dead link, or a drifted PCIe slot accounts for whatever there is.
+    """
+
+    takes: Floats
+    sends: Floats
+    paused: Floats
+    explained: Mask
+
+
+def evidence(interval: Interval, rails: Rails, policy: Thresholds, drifted: Mask) -> Evidence:
+    """Of one interval. ``drifted``: ports of hosts whose PCIe slots run below others'."""
+    took, held, seconds = _towards(interval, rails, policy)
+    share = held / seconds
+    busy = rails.total(took / rails.view.capacity[rails.port])
+    taking = rails.total(took / rails.view.capacity[rails.port] + held)
+    explained = _elsewhere(interval, rails) | rails.any(drifted[rails.port]) | rails.any(share >= policy.storm_share)
+    span = rails.total(seconds)
+    active = (busy >= policy.active_share * span) & ~explained
+    quick = np.nan_to_num(rails.total(held)) < policy.paused_share * span
+    ratio = np.where(quick, 1.0, busy / np.where(taking > 0, taking, np.nan))
+    takes = np.log(np.where(active, ratio, np.nan))
+    return Evidence(takes, _sends(interval, rails, policy, explained), rails.total(held) / span, explained)
+
+
+def _towards(interval: Interval, rails: Rails, policy: Thresholds) -> tuple[Floats, Floats, Floats]:
+    """Bytes towards each host's port, seconds that it kept its leaf from sending, and in how many seconds.
+
+    Both by one device, so that neither is older than the other: the host's, or else the leaf's.
+    """
+    paused = _pauses(interval, "tx")[rails.port]
+    took, took_s = interval.delta("rx_bytes")[rails.port], interval.seconds("rx_bytes")[rails.port]
+    there = most(_pauses(interval, "rx"), risen(interval, "tx_wait_ticks") * policy.tick_s)[rails.peer]
+    mine = np.isfinite(paused) & np.isfinite(took)
+    if mine.all():
+        return took, np.minimum(paused, took_s), took_s
+    sent, sent_s = interval.delta("tx_bytes")[rails.peer], interval.seconds("tx_bytes")[rails.peer]
+    seconds = np.where(mine, took_s, sent_s)
+    return np.where(mine, took, sent), np.minimum(np.where(mine, paused, there), seconds), seconds
+
+
+def _pauses(interval: Interval, way: str) -> Floats:
+    """Seconds of pause, of the priority that was paused most."""
+    found = np.full(interval.view.ports, np.nan)
+    for _, column in interval.numbers(f"{way}_pfc_pause_seconds"):
+        found = most(found, risen(interval, column))
+    return found
+
+
+def _sends(interval: Interval, rails: Rails, policy: Thresholds, explained: Mask) -> Floats:
+    """Rate sent, of line rate, of the time not paused; NaN where congestion control held the sender back."""
+    sent, seconds = interval.delta("tx_bytes")[rails.port], interval.seconds("tx_bytes")[rails.port]
+    paused = np.nan_to_num(_pauses(interval, "rx")[rails.port])
+    waits = np.nan_to_num(risen(interval, "tx_wait_ticks")[rails.port]) * policy.tick_s
+    free = seconds - np.minimum(np.maximum(paused, waits), 0.99 * seconds)
+    marked = np.nan_to_num(risen(interval, "cnp_handled_packets")[rails.port]) >= policy.marked_a_second * seconds
+    rate = rails.total(sent) / rails.total(free * rails.view.capacity[rails.port])
+    known = (rate >= policy.active_share) & ~explained & ~rails.any(marked)
+    return np.log(np.where(known, np.minimum(rate, 1.0), np.nan))
+
+
+def _elsewhere(interval: Interval, rails: Rails) -> Mask:
+    """Rails of hosts of which a link is down (the others carry its traffic too), and rails whose own link is slow."""
+    oper, speed = interval.gauge("oper_status"), interval.gauge("speed_gbps")
+    off = np.isfinite(oper) & (oper != UP)
+    down: Mask = off[rails.port] | off[rails.peer]
+    planned = rails.view.capacity[rails.port] / BYTES_A_GIGABIT * SPEED_SHARE
+    slow: Mask = _below(speed[rails.port], planned) | _below(speed[rails.peer], planned)
+    borrowing: Mask = rails.any(down).any(axis=2, keepdims=True)
+    return rails.any(slow) | borrowing
+
+
+def _below(told: Floats, planned: Floats) -> Mask:
+    found: Mask = np.isfinite(told) & (told < planned)
+    return found
+
+
+class Slots:
+    """PCIe slots that run below the others of their kind: ``config-drift`` tells of them."""
+
+    def __init__(self, rails: Rails) -> None:
+        """Nothing known yet."""
+        self.rails = rails
+        self.speed = np.full(rails.view.ports, np.nan)
+        self.drifted: Mask = np.zeros(rails.view.ports, dtype=bool)
+
+    def step(self, interval: Interval) -> None:
+        """Settings are told now and then; what was told last holds."""
+        told = interval.gauge("pcie_lanes") * interval.gauge("pcie_gigatransfers")
+        known = np.isfinite(told)
+        if known.any():
+            self.speed[known] = told[known]
+            usual = np.nanmedian(self.speed)
+            self.drifted = np.isfinite(self.speed) & (self.speed < usual)

@@ -1,0 +1,139 @@
+"""Rails of hosts that take or send more slowly, while active, than their neighbours' do.
+
+Bytes an interval are equal on all rails of a synchronous job, whatever is slow: only the rate while active says which.
+It is compared host × rail by two-way median polish, a table a segment; three windows in a row make a signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from collectors.detectors import Signal
+from collectors.detectors.interval import Interval
+from collectors.detectors.policy import Policy
+from collectors.detectors.rails.evidence import Evidence, Slots, evidence
+from collectors.detectors.rails.polish import polished, scores
+from collectors.detectors.rails.table import Rails
+from collectors.detectors.view import Mask, View
+
+LEAST = 3
+"""Hosts on a leaf, or rails of a host, of which most are slow, before the leaf or host is."""
+NEW_JOB = float(np.log(1.25))
+"""A table's own level that moves more than so is other work."""
+
+
+class SlowRail:
+    """The detector of slow rails, hosts and leaves."""
+
+    code = "slow-rail"
+
+    def __init__(self, view: View, policy: Policy) -> None:
+        """Nothing seen yet."""
+        self.view, self.policy = view, policy.slow_rail
+        self.rails = Rails.of(view)
+        self.slots = Slots(self.rails)
+        shape = self.rails.shape
+        self.taking, self.sending = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        """Windows in a row in which a cell took, or sent, more slowly than others."""
+        self.idle, self.level = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        """Windows without evidence since the last one that had some; windows beside its neighbours, before."""
+        self.fell: Mask = np.zeros(shape, dtype=bool)
+        """Cells that sent as their neighbours did before they were slow."""
+        self.usual = np.full(shape[0], np.nan)
+        self.onset_ns = np.zeros(shape, dtype=np.int64)
+        self.ratio = np.full(shape, np.nan)
+        self.score = np.full(shape, np.nan)
+
+    def step(self, interval: Interval) -> Iterator[Signal]:
+        """Signals in the order of segments, hosts and rails."""
+        self.slots.step(interval)
+        if not self.rails.port.size:
+            return
+        found = evidence(interval, self.rails, self.policy, self.slots.drifted)
+        self._takes(found, interval)
+        self._sends(found)
+        if interval.nominal_s > self.policy.fine_s:
+            self.fell[:] = False
+        known = np.isfinite(found.takes) | np.isfinite(found.sends)
+        self.idle = np.where(known, 0, self.idle + 1)
+        gone = found.explained | (self.idle > self.policy.hold)
+        self.taking[gone] = self.sending[gone] = 0
+        alone = self.fell & (self.sending >= self.policy.windows)
+        slow = (self.taking >= self.policy.windows) | alone
+        if slow.any():
+            yield from self._signals(slow, np.isfinite(found.takes) | slow, found, interval)
+
+    def _takes(self, found: Evidence, interval: Interval) -> None:
+        """Windows in which the host paused its leaf more than others did."""
+        made = polished(found.takes)
+        deviation = made.rest + np.nan_to_num(made.hosts)[:, :, None] + np.nan_to_num(made.rails)[:, None, :]
+        score = scores(deviation, made.rest, self.policy.least_deviation)
+        low = (score < -self.policy.mads) & (found.paused >= self.policy.paused_share)
+        known = np.isfinite(deviation)
+        self.onset_ns = np.where(low & (self.taking == 0), interval.start_ns, self.onset_ns)
+        self.taking = np.where(known, np.where(low, self.taking + 1, 0), self.taking)
+        self.ratio = np.where(low, np.exp(deviation), self.ratio)
+        self.score = np.where(low, score, self.score)
+
+    def _sends(self, found: Evidence) -> None:
+        """Windows in which the host sent less than others did though nothing held it back."""
+        made = polished(found.sends)
+        score = scores(made.rest, made.rest, self.policy.least_deviation)
+        known, low = np.isfinite(score), score < -self.policy.mads
+        with np.errstate(invalid="ignore"):
+            other = np.abs(made.level - self.usual) > NEW_JOB
+        self.level[other] = 0
+        self.usual = np.where(np.isfinite(made.level), made.level, self.usual)
+        began = low & (self.sending == 0)
+        self.fell = np.where(began, self.level >= self.policy.level_before, self.fell)
+        self.sending = np.where(known, np.where(low, self.sending + 1, 0), self.sending)
+        self.level = np.where(known, np.where(low, 0, self.level + 1), self.level)
+        alone = low & (self.taking == 0)
+        self.ratio = np.where(alone, np.exp(made.rest), self.ratio)
+        self.score = np.where(alone, score, self.score)
+
+    def _signals(self, slow: Mask, known: Mask, found: Evidence, interval: Interval) -> Iterator[Signal]:
+        """Of whole leaves, whole hosts, and what is left of both, cell by cell."""
+        leaves = _most(slow, known, axis=1)
+        left = slow & ~leaves[:, None, :]
+        hosts = _most(left, known, axis=2)
+        left &= ~hosts[:, :, None]
+        for table, rail in np.argwhere(leaves).tolist():
+            cells = slow & (np.arange(slow.shape[2]) == rail) & (np.arange(len(slow)) == table)[:, None, None]
+            name = self.view.device_names[self.rails.leaf(table, rail)]
+            yield self._signal("slow-leaf", {"switch": name}, cells, found, interval)
+        for table, row in np.argwhere(hosts).tolist():
+            cells = np.zeros_like(slow)
+            cells[table, row] = slow[table, row]
+            yield self._signal("slow-host", {"host": self._host(table, row)}, cells, found, interval)
+        for table, row, rail in np.argwhere(left).tolist():
+            cells = np.zeros_like(slow)
+            cells[table, row, rail] = True
+            cause = "slow-nic" if self.sending[table, row, rail] >= 2 else "slow-receiver"
+            yield self._signal(cause, {"host": self._host(table, row), "rail": rail}, cells, found, interval)
+
+    def _host(self, table: int, row: int) -> str:
+        return self.view.device_names[int(self.rails.host[table, row])]
+
+    def _signal(self, cause: str, subject: dict[str, Any], cells: Mask, found: Evidence, interval: Interval) -> Signal:
+        at = np.flatnonzero(cells)
+        worst = int(at[np.argmin(np.nan_to_num(self.ratio.ravel()[at], nan=1.0))])
+        ports = sorted({port for cell in at.tolist() for port in self.rails.ports(cell)})
+        paused = float(np.nan_to_num(found.paused.ravel()[worst]))
+        values = {
+            "rate_of_neighbours": float(self.ratio.ravel()[worst]), "mads": float(self.score.ravel()[worst]),
+            "paused_share": paused, "windows": int(max(self.taking.ravel()[worst], self.sending.ravel()[worst])),
+            "rails": len(at), "window_s": interval.nominal_s,
+        }  # fmt: skip
+        onset = int(self.onset_ns.ravel()[worst]) or None
+        return Signal(self.code, cause, subject, values, tuple(ports), onset)
+
+
+def _most(slow: Mask, known: Mask, axis: int) -> Mask:
+    """Rows or columns of which all cells that say anything, and enough of them, are slow."""
+    count, of = slow.sum(axis=axis), known.sum(axis=axis)
+    found: Mask = (count >= LEAST) & (count >= 0.75 * of)
+    return found
