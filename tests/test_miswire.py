@@ -60,9 +60,9 @@ def test_members_of_a_trunk_are_interchangeable() -> None:
     )  # fmt: skip
     bench.exchange(a, b)
     assert (bench.peer[a], bench.peer[b]) == (y, x)
-    found = bench.compared()
-    assert found.signals == ()
-    assert found.right == len(bench.links())
+    after = bench.compared()
+    assert after.signals == ()
+    assert after.right == len(bench.links())
 
 
 @pytest.mark.parametrize("name", ["twin-cages", "three-tier", "superpod-h100-1su"])
