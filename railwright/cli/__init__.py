@@ -31,6 +31,7 @@ COMMANDS = {
     "place": "railwright.cli.place:place",
     "collect": "railwright.cli.collect:collect",
     "store": "railwright.cli.store:store",
+    "detect": "railwright.cli.detect:detect",
     "host-agent": "railwright.cli.host_agent:host_agent",
     "replay": "railwright.cli.replay:replay",
     "config": "railwright.cli.config:config",
