@@ -183,7 +183,7 @@ class PfcStorm(Thresholds):
     paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the port is paused")] = 0.99
     """Watchdogs speak of a storm after 0.2 s without a break; at 10 s a share of 0.99 leaves no such break."""
     stale_share: Annotated[float, Field(gt=1, description="of the interval: a counter that had stood still")] = 1.02
-    """Nothing is paused for longer than the interval: the counter was refreshed late, and two intervals count as one."""
+    """Nothing is paused for longer than the interval: the counter was refreshed late; two intervals count as one."""
     line_share: Annotated[float, Field(gt=0, le=1, description="of line rate: a port that can send no more")] = 0.95
     """Frame gaps and preambles take some 0.5 % of full packets' time; the rest is room for clocks."""
     patience: Annotated[int, Field(ge=1, description="intervals in a row of contention, or of no known cause")] = 3

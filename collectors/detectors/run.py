@@ -24,6 +24,11 @@ DETECTORS = {
     "link": "collectors.detectors.link:Link",
     "slow-rail": "collectors.detectors.slow_rail:SlowRail",
     "miswire": "collectors.detectors.miswire:Miswire",
+    "incast": "collectors.detectors.incast:Incast",
+    "pfc-storm": "collectors.detectors.pfc_storm:PfcStorm",
+    "lossless-drop": "collectors.detectors.lossless_drop:LosslessDrop",
+    "config-drift": "collectors.detectors.config_drift:ConfigDrift",
+    "silence": "collectors.detectors.silence:Silence",
 }
 """Module and class of each detector by its code, in the order in which they step."""
 

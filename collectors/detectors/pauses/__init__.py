@@ -1,0 +1,1 @@
+"""What detectors of queues, drops and pauses share: lossless ports, their curves, and who waits for whom."""
