@@ -56,9 +56,12 @@ def codewords(ports: Ports, seconds: float, rng: np.random.Generator) -> Added:
     return added
 
 
-def errors(ports: Ports, faults: Iterable[Fault], share: Floats, seconds: float, rng: np.random.Generator) -> Added:
-    """Bad codewords of links in trouble and dropped packets, at the port that the script names."""
-    added = {name: np.zeros(len(ports)) for name in (*PER_BAD_CODEWORD, "tx_discards")}
+def errors(
+    ports: Ports, faults: Iterable[Fault], share: Floats, seconds: float, rng: np.random.Generator, priority: int
+) -> Added:
+    """Bad codewords of links in trouble and packets dropped by the lossless queue, at the port of the script."""
+    dropped = ("tx_discards", f"queue_dropped_packets_q{priority}")
+    added = {name: np.zeros(len(ports)) for name in (*PER_BAD_CODEWORD, *dropped)}
     for fault, part in zip(faults, share, strict=True):
         if fault.kind == "link-errors":
             rows = ports.of(fault)
@@ -66,7 +69,9 @@ def errors(ports: Ports, faults: Iterable[Fault], share: Floats, seconds: float,
             for name, factor in PER_BAD_CODEWORD.items():
                 added[name][rows] += np.floor(bad * factor)
         elif fault.kind == "lossless-drop":
-            added["tx_discards"][ports.of(fault)] += rng.poisson((fault.rate or RATE) * seconds * part)
+            count = rng.poisson((fault.rate or RATE) * seconds * part)
+            for name in dropped:
+                added[name][ports.of(fault)] += count
     return added
 
 

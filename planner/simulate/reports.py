@@ -102,7 +102,7 @@ class Reports:
             plain, meters.lossless(state.ports, line, weights, p),
             meters.hosts(state.ports, line, weights, seconds, held, p),
             meters.storms(state.ports, line, weights, seconds, held, p), health.codewords(state.ports, seconds, rng),
-            health.errors(state.ports, faults, share, seconds, rng), health.missed(state.ports, line, weights, gone),
+            health.errors(state.ports, faults, share, seconds, rng, p), health.missed(state.ports, line, weights, gone),
             meters.waiting(state.ports, line, weights),
             {"link_down_events": health.downs(state.ports, faults, first, last)[1]},
         ):  # fmt: skip
