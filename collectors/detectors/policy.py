@@ -115,6 +115,10 @@ class Link(Thresholds):
     """Both ends then count different things, as netdev counters that do not see RDMA."""
     lost_usual: Annotated[float, Field(ge=1, description="times the share that is usually lost or found")] = 4.0
     """Lag of counters of up to an interval makes shares that come and go: loss must stand out from them."""
+    lost_lag: Annotated[float, Field(ge=0, lt=1, description="of the lag that both directions together may leave")] = (
+        0.05
+    )
+    """They cancel where the traffic of an interval is even; iterations that begin and end in it leave a hundredth."""
     lost_fading: Annotated[float, Field(gt=0, lt=1, description="part of the usual share kept an interval")] = 0.9
     """Ten intervals' memory: counters that are refreshed every 10 s lag in each or nearly each of them."""
     lost_history: Annotated[int, Field(ge=1, description="intervals before a share is judged")] = 3
@@ -154,8 +158,10 @@ class SlowRail(Thresholds):
     """A sender that congestion control holds back is not slow."""
     level_before: Annotated[int, Field(ge=1, description="windows beside its neighbours before it fell behind")] = 3
     """Some ranks always send less (trees, experts): only what was level and is no more says anything without pauses."""
-    hold: Annotated[int, Field(ge=0, description="intervals without evidence that a finding outlasts")] = 6
+    hold_s: Annotated[float, Field(ge=0, description="s without evidence that a finding outlasts")] = 60.0
     """Jobs pause for checkpoints."""
+    least_cells: Annotated[int, Field(ge=3, description="rails of hosts of a segment that are active at once")] = 4
+    """Fewer are no neighbours: a slow rail is often the last that is still busy."""
 
 
 class Incast(Thresholds):

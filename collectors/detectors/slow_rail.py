@@ -17,7 +17,7 @@ from collectors.detectors.policy import Policy
 from collectors.detectors.rails.evidence import Evidence, Slots, evidence
 from collectors.detectors.rails.polish import polished, scores
 from collectors.detectors.rails.table import Rails
-from collectors.detectors.view import Mask, View
+from collectors.detectors.view import Floats, Mask, View
 
 LEAST = 3
 """Hosts on a leaf, or rails of a host, of which most are slow, before the leaf or host is."""
@@ -42,6 +42,8 @@ class SlowRail:
         """Windows without evidence since the last one that had some; windows beside its neighbours, before."""
         self.fell: Mask = np.zeros(shape, dtype=bool)
         """Cells that sent as their neighbours did before they were slow."""
+        self.sender: Mask = np.zeros(shape, dtype=bool)
+        """Cells that are slow and were seen to send slowly."""
         self.usual = np.full(shape[0], np.nan)
         self.onset_ns = np.zeros(shape, dtype=np.int64)
         self.ratio = np.full(shape, np.nan)
@@ -59,8 +61,11 @@ class SlowRail:
             self.fell[:] = False
         known = np.isfinite(found.takes) | np.isfinite(found.sends)
         self.idle = np.where(known, 0, self.idle + 1)
-        gone = found.explained | (self.idle > self.policy.hold)
+        gone = found.explained | (self.idle * interval.nominal_s > self.policy.hold_s)
         self.taking[gone] = self.sending[gone] = 0
+        self.sender = (self.sender | (self.sending >= self.policy.windows - 1)) & (
+            (self.taking > 0) | (self.sending > 0)
+        )
         alone = self.fell & (self.sending >= self.policy.windows)
         slow = (self.taking >= self.policy.windows) | alone
         if slow.any():
@@ -68,7 +73,7 @@ class SlowRail:
 
     def _takes(self, found: Evidence, interval: Interval) -> None:
         """Windows in which the host paused its leaf more than others did."""
-        made = polished(found.takes)
+        made = polished(self._enough(found.takes))
         deviation = made.rest + np.nan_to_num(made.hosts)[:, :, None] + np.nan_to_num(made.rails)[:, None, :]
         score = scores(deviation, made.rest, self.policy.least_deviation)
         low = (score < -self.policy.mads) & (found.paused >= self.policy.paused_share)
@@ -78,9 +83,14 @@ class SlowRail:
         self.ratio = np.where(low, np.exp(deviation), self.ratio)
         self.score = np.where(low, score, self.score)
 
+    def _enough(self, values: Floats) -> Floats:
+        """Values of tables with neighbours to compare."""
+        few = np.isfinite(values).sum(axis=(1, 2), keepdims=True) < self.policy.least_cells
+        return np.where(few, np.nan, values)
+
     def _sends(self, found: Evidence) -> None:
         """Windows in which the host sent less than others did though nothing held it back."""
-        made = polished(found.sends)
+        made = polished(self._enough(found.sends))
         score = scores(made.rest, made.rest, self.policy.least_deviation)
         known, low = np.isfinite(score), score < -self.policy.mads
         with np.errstate(invalid="ignore"):
@@ -112,7 +122,7 @@ class SlowRail:
         for table, row, rail in np.argwhere(left).tolist():
             cells = np.zeros_like(slow)
             cells[table, row, rail] = True
-            cause = "slow-nic" if self.sending[table, row, rail] >= 2 else "slow-receiver"
+            cause = "slow-nic" if self.sender[table, row, rail] else "slow-receiver"
             yield self._signal(cause, {"host": self._host(table, row), "rail": rail}, cells, found, interval)
 
     def _host(self, table: int, row: int) -> str:

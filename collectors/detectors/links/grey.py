@@ -31,6 +31,8 @@ class Grey:
         self.peer = np.where(self.peered, view.peer, 0)
         self.latest, self.earlier = np.full(view.ports, np.nan), np.full(view.ports, np.nan)
         """Loss, log(sent/received), in the two latest intervals with traffic, freed of lag where that can be."""
+        self.lag, self.earlier_lag = np.zeros(view.ports), np.zeros(view.ports)
+        """Half of the difference of both directions in those intervals."""
         self.lagging = np.zeros(len(view.device_names))
         """By device, on what share of its ports what is sent and what is received disagreed lately."""
         self.usual = np.zeros(view.ports)
@@ -46,8 +48,11 @@ class Grey:
         both = np.where(np.isfinite(back), loss + back, alone)
         known = np.isfinite(both)
         self._learn(known)
-        self.earlier = np.where(known, self.latest, self.earlier)
+        self.earlier, self.earlier_lag = (
+            np.where(known, old, older) for old, older in ((self.latest, self.earlier), (self.lag, self.earlier_lag))
+        )
         self.latest = np.where(known, both, self.latest)
+        self.lag = np.where(known, np.nan_to_num(np.abs(loss - back) / 2), self.lag)
         # of the two directions the one that lost more is the one that loses
         mine = ~np.isfinite(back) | (loss >= back)
         begins = known & mine & self._over(loss)
@@ -62,7 +67,8 @@ class Grey:
         share = np.where(of >= LEAST, late / np.maximum(of, 1), 0.0)
         self.lagging = np.maximum(share, self.lagging * self.policy.lost_fading)
         found = (self.lagging >= LAGGING)[self.view.device]
-        return found | (found[self.peer] & self.peered)
+        late_either: Mask = found | (found[self.peer] & self.peered)
+        return late_either
 
     def _learn(self, known: Mask) -> None:
         """The interval before the latest is history, but of links that lose."""
@@ -73,10 +79,12 @@ class Grey:
 
     def _over(self, loss: Floats) -> Mask:
         """Lost more than a share, and more than usual, twice; the first time may have been part of an interval."""
-        now = np.maximum(self.policy.lost_share, self.policy.lost_usual * self.usual)
-        before = np.maximum(self.policy.lost_share / 20, 2 * self.usual)
+        left, times = self.policy.lost_lag, self.policy.lost_usual
+        now = np.maximum(np.maximum(self.policy.lost_share, times * self.usual), left * self.lag)
+        before = np.maximum(np.maximum(self.policy.lost_share / 20, times / 2 * self.usual), left * self.earlier_lag)
         enough = (self.seen >= self.policy.lost_history) & (loss < -np.log1p(-self.policy.lost_most))
-        return enough & (self.latest >= now) & (self.earlier >= before)
+        found: Mask = enough & (self.latest >= now) & (self.earlier >= before)
+        return found
 
     def _loss(self, interval: Interval) -> Floats:
         """Log of what the peer sent over what arrived, whole or broken; NaN without enough packets."""

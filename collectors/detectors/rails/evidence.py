@@ -91,11 +91,12 @@ def _elsewhere(interval: Interval, rails: Rails) -> Mask:
     """Rails of hosts of which a link is down (the others carry its traffic too), and rails whose own link is slow."""
     oper, speed = interval.gauge("oper_status"), interval.gauge("speed_gbps")
     off = np.isfinite(oper) & (oper != UP)
-    down: Mask = off[rails.port] | off[rails.peer]
+    down = np.logical_or(off[rails.port], off[rails.peer])
     planned = rails.view.capacity[rails.port] / BYTES_A_GIGABIT * SPEED_SHARE
-    slow: Mask = _below(speed[rails.port], planned) | _below(speed[rails.peer], planned)
-    borrowing: Mask = rails.any(down).any(axis=2, keepdims=True)
-    return rails.any(slow) | borrowing
+    slow = np.logical_or(_below(speed[rails.port], planned), _below(speed[rails.peer], planned))
+    borrowing = rails.any(down).any(axis=2, keepdims=True)
+    found: Mask = rails.any(slow) | borrowing
+    return found
 
 
 def _below(told: Floats, planned: Floats) -> Mask:
