@@ -80,14 +80,17 @@ class Verdict:
     above: int
 
 
-def judge(groups: Sequence[Thrown], draws: int, seed: int = 1) -> Verdict:
-    """P(Σ n_eff·CoV² at least as large) over groups of independent flows."""
+def judge(groups: Sequence[Thrown], draws: int, statistic: float | None = None, seed: int = 1) -> Verdict:
+    """P(Σ n_eff·CoV² at least as large) over groups of independent flows.
+
+    ``statistic``: what to compare with, where a group stands for others of its pattern (default: the groups' own).
+    """
     rows = max(len(group.rows) for group in groups)
     flat = np.concatenate([np.resize(group.rows, (rows, group.rows.shape[1])) for group in groups], axis=1)
     start = np.cumsum([0, *(group.rows.shape[1] for group in groups)]).astype(np.int64)
     members = np.array([group.members for group in groups], dtype=np.int64)
     effective = np.array([group.effective for group in groups])
-    least = float(sum(group.statistic for group in groups))
+    least = float(sum(group.statistic for group in groups)) if statistic is None else statistic
     above, drawn = _above(np.ascontiguousarray(flat), start, members, effective, least, draws, STOP, np.uint64(seed))
     return Verdict((1 + above) / (1 + drawn), drawn, above)
 

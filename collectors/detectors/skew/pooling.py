@@ -51,18 +51,12 @@ def _joined(sketch: Words, least: int) -> Ints:
     return found
 
 
-def screen(phis: Sequence[float], members: Sequence[int], pattern: Ints) -> float:
-    """P of the χ² of all groups together: each pattern is one observation, its mean Phi with m − 1 degrees.
+def screen(phis: Sequence[float], freedom: Sequence[int]) -> float:
+    """P of the χ² of independent groups together: Σ (m − 1)·Phi with Σ (m − 1) degrees.
 
-    Only good to say that nothing is there.
+    Only good to say that nothing is there. A pattern is one observation: its mean Phi, with m − 1 degrees.
     """
-    statistic, degrees = 0.0, 0
-    for own in np.unique(pattern):
-        rows = np.flatnonzero(pattern == own).tolist()
-        freedom = min(members[row] for row in rows) - 1
-        statistic += freedom * float(np.mean([phis[row] for row in rows]))
-        degrees += freedom
-    return chi2_tail(statistic, degrees)
+    return chi2_tail(float(np.dot(phis, freedom)), float(sum(freedom)))
 
 
 def discoveries(p: Iterable[float], level: float) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,191 @@
+"""hash-skew: an ECMP group spreads its flows less evenly than a good hash would, or than its links can bear.
+
+A tier's groups are judged together on flows that were not judged before, and then one by one (``skew.tiers``). What
+holds is told as long as the same flows stay where they are. Where flows do not stay on one member (spraying, adaptive
+routing), or tables are InfiniBand's, there is no hash to judge: ``notes`` says so once, and nothing is called skew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from collectors.detectors import Signal
+from collectors.detectors.interval import Interval
+from collectors.detectors.policy import Policy
+from collectors.detectors.skew.busy import busy_signals
+from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal, why
+from collectors.detectors.skew.members import usable, working
+from collectors.detectors.skew.observe import Flows, Observer, Words, moving
+from collectors.detectors.skew.tiers import Judged, groups_of, judged
+from collectors.detectors.view import NONE, Floats, Ints, Mask, View
+
+DAY_NS = 86_400_000_000_000
+HOLD = 12
+"""Intervals without flows to judge after which what was said is no longer said: the warm-up of a replay."""
+UNSTEADY = 3
+"""Intervals in a row of moving flows that are no reroute."""
+MOST_NOTES = 1000
+LEAST_MOVING = 4
+"""Flows with two samples from which a group's steadiness is known."""
+
+
+@dataclass
+class _Tier:
+    """A network's switches of one tier, all their up groups or all their trunks, and what was said of them."""
+
+    network: str
+    tier: str
+    which: Mask
+    """By group: whether it is one of them."""
+    identity: Words = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    port: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    tests: list[int] = field(default_factory=list)
+    signals: tuple[Signal, ...] = ()
+    idle: int = 0
+
+    def fresh(self, flows: Flows) -> float:
+        """Part of the samples whose flows are new, or on another member than when they were judged."""
+        if not len(flows):
+            return 0.0
+        at = np.minimum(np.searchsorted(self.identity, flows.identity), max(len(self.identity) - 1, 0))
+        known = np.zeros(len(flows), dtype=np.bool_)
+        if len(self.identity):
+            known = (self.identity[at] == flows.identity) & (self.port[at] == flows.port)
+        return float(flows.samples[~known].sum() / flows.samples.sum())
+
+    def remember(self, flows: Flows, now_ns: int) -> int:
+        """These flows are judged now; gives the number of such judgements within a day."""
+        order = np.argsort(flows.identity)
+        self.identity, self.port = flows.identity[order], flows.port[order]
+        self.tests = [at for at in self.tests if at > now_ns - DAY_NS] + [now_ns]
+        return len(self.tests)
+
+
+class HashSkew:
+    """The detector of ``hash-skew``."""
+
+    code = "hash-skew"
+
+    def __init__(self, view: View, policy: Policy) -> None:
+        """``notes``: what cannot be judged and why, a line each, said once."""
+        self.view, self.policy = view, policy.hash_skew
+        self.observer = Observer(view)
+        self.notes: list[str] = []
+        self._tiers = list(self._classes())
+        self._unsteady = np.zeros(view.groups, dtype=np.int64)
+        self._noted = np.zeros(view.groups, dtype=np.bool_)
+
+    def step(self, interval: Interval) -> Iterable[Signal]:
+        """Signals of this interval, sorted."""
+        if not self.view.groups:
+            return []
+        flows = self.observer.flows(interval)
+        steady = self._steady(flows)
+        good = usable(self.view, working(interval))
+        load = self._load(interval)
+        carries = steady & ~(self._mean(load, good) < self.policy.floor)
+        causes = entropy(self.view, self.observer.entries(interval), self.policy)
+        found: dict[str, Signal] = {}
+        for tier in self._tiers:
+            for signal in self._one(tier, interval, flows, good, carries, causes):
+                found.setdefault(_key(signal), signal)
+        for signal in busy_signals(self.view, flows, good, steady, load, self.policy):
+            found.setdefault(_key(signal), signal)
+        return [found[key] for key in sorted(found)]
+
+    def _one(
+        self, tier: _Tier, interval: Interval, flows: Flows, good: Mask, carries: Mask, causes: dict[str, Why]
+    ) -> Sequence[Signal]:
+        """What holds of a tier: judged anew where its flows are new, else what was said of them."""
+        own = flows.take((tier.which & carries)[flows.group] & good[flows.port])
+        if not len(own):
+            tier.idle += 1
+            if tier.idle > HOLD:
+                tier.signals = ()
+            return tier.signals
+        tier.idle = 0
+        if tier.fresh(own) < self.policy.fresh:
+            return tier.signals
+        groups = groups_of(self.view, own, good, tier.which, self.policy.least_flows)
+        if groups:
+            level = max(self.policy.level / tier.remember(own, interval.end_ns), self.policy.least_draws_level)
+            result = judged(groups, self.policy, level)
+            tier.signals = tuple(self._signals(tier, result, level, good, causes))
+        return tier.signals
+
+    def _signals(
+        self, tier: _Tier, result: Judged, level: float, good: Mask, causes: dict[str, Why]
+    ) -> Iterator[Signal]:
+        network = causes.get(tier.network)
+        found = Found(self.view, tier.network, tier.tier, result, good, self.policy)
+        ports = network.signal(found, level) if network is not None else None
+        if ports is not None:
+            yield ports
+        elif result.holds(level):
+            cause = why(found, result.groups)
+            if cause.planned(tier.tier):
+                self._note(f"{tier.network}, {tier.tier}: hashes as planned, and that is uneven with these flows")
+            else:
+                yield tier_signal(found, cause)
+        else:
+            yield from group_signals(found)
+
+    def _steady(self, flows: Flows) -> Mask:
+        """By group: whether its flows keep to a member; says once which do not."""
+        moves = moving(flows, self.view.groups, LEAST_MOVING, self.policy.moving)
+        seen = np.bincount(flows.group, minlength=self.view.groups) > 0
+        self._unsteady = np.where(moves, self._unsteady + 1, np.where(seen, 0, self._unsteady))
+        for group in np.flatnonzero((self._unsteady >= UNSTEADY) & ~self._noted).tolist():
+            self._noted[group] = True
+            name = self.view.device_names[self.view.group_device[group]]
+            ports = [self.view.port_names[port] for port in self.view.members(group)]
+            self._note(f"{name} {ports[0]}…{ports[-1]}: flows change members; no hash to judge")
+        return ~moves
+
+    def _note(self, line: str) -> None:
+        if line not in self.notes and len(self.notes) < MOST_NOTES:
+            self.notes.append(line)
+
+    def _load(self, interval: Interval) -> Floats:
+        """By port: what it sent over what it can send; NaN where that is not known."""
+        return interval.rate("tx_bytes") / self.view.capacity
+
+    def _mean(self, load: Floats, good: Mask) -> Floats:
+        """By group: mean of its usable members' loads; NaN where none is known."""
+        ports = self.view.group_ports
+        group = np.repeat(np.arange(self.view.groups), np.diff(self.view.group_start))
+        known = good[ports] & ~np.isnan(load[ports])
+        count = np.bincount(group[known], minlength=self.view.groups)
+        total = np.bincount(group[known], load[ports][known], self.view.groups)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def _classes(self) -> Iterator[_Tier]:
+        """Networks × tiers × (up groups, trunks)."""
+        view = self.view
+        if not view.groups:
+            return
+        first = view.group_ports[view.group_start[:-1]]
+        network = view.network[first].astype(np.int64)
+        rows = np.maximum(view.group_device - view.plan.fabric.hosts.height, 0)
+        tier = view.plan.fabric.switches["tier"].cast(str).to_numpy()[rows]
+        for code, name in enumerate(view.networks):
+            design = view.plan.design.networks.get(name)
+            if design is None or not (network == code).any():
+                continue
+            if design.technology == "infiniband":
+                self.notes.append(f"{name}: InfiniBand's tables choose by destination; no hash to judge")
+                continue
+            for level in ("leaf", "spine", "core"):
+                for trunk in (False, True):
+                    which = (network == code) & (tier == level) & ((view.group_peer != NONE) == trunk)
+                    if which.any():
+                        yield _Tier(name, level, which)
+
+
+def _key(signal: Signal) -> str:
+    subject: dict[str, Any] = dict(signal.subject)
+    return repr(sorted(subject.items()))
