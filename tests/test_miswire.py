@@ -15,9 +15,10 @@ from rewired import Rewired, told
 from small_plans import NAMES, plan_of
 
 from collectors.detectors.view import NONE
-from collectors.detectors.wiring.claims import NOWHERE, links
+from collectors.detectors.wiring.claims import NOWHERE, UNNAMED, links
 from collectors.detectors.wiring.compare import compare
 from collectors.detectors.wiring.matching import assign
+from collectors.detectors.wiring.names import Names
 
 EXAMPLES = ("starter-32", "superpod-h100-1su", "hpn7-segment")
 LEAF, ROOMY, NEXT = (f"leaf-compute-s000-l{rail}-p0" for rail in (0, 4, 5))
@@ -176,7 +177,9 @@ def test_a_cable_that_leads_to_a_stranger() -> None:
     free = bench.empty(ROOMY, port)[0]
     bench.unplug(port)
     claims = bench.claims()
-    claims.take([port, free], np.array([NOWHERE, NOWHERE]), np.array([NONE, NONE]), ["lab-sw 7", "printer eth0"])
+    claims.take(
+        [port, free], np.array([NOWHERE, NOWHERE]), np.array([NONE, NONE]), [("lab-sw", "7"), ("printer", "eth0")]
+    )
     extra, wrong = compare(claims, bench.plugs).signals
     assert (extra.cause, extra.evidence["links"][0][1]) == ("extra", {"neighbour": "printer eth0"})
     assert wrong.cause == "wrong-port"
@@ -226,10 +229,41 @@ def test_a_neighbour_whose_port_has_no_known_name_is_right_if_its_device_is() ->
     nic, port = bench.links(tier="host-leaf", b_device=LEAF)[3]
     claims = bench.claims()
     claims.far[nic] = NONE
-    claims.take([port], np.array([NOWHERE]), bench.view.device[[nic]], ["?"])
+    claims.take([port], np.array([NOWHERE]), bench.view.device[[nic]], [("?", "")])
     assert compare(claims, bench.plugs).signals == ()
     claims.far_device[port] += 1
     assert [s.cause for s in compare(claims, bench.plugs).signals] == ["wrong-port"]
+
+
+def test_a_neighbour_without_a_name_may_be_the_right_one() -> None:
+    bench = made("superpod-h100-1su")
+    nic, port = bench.links(tier="host-leaf", b_device=LEAF)[3]
+    mac = "02:00:5e:10:00:01"
+    for macs, expected in (({}, UNNAMED), ({nic: mac}, nic)):
+        far, device = Names(bench.view, macs).resolve([mac, None], [mac, None], [None, None])
+        assert far.to_list() == [expected, UNNAMED]
+        assert device.to_list() == [bench.view.device[nic] if macs else NONE, NONE]
+    claims = bench.claims()
+    claims.far[nic] = NONE
+    claims.take([port], np.array([UNNAMED]), np.array([NONE]), [("", mac)])
+    assert compare(claims, bench.plugs).signals == ()
+
+
+def test_a_host_of_another_name_in_its_own_place_is_no_wiring_fault() -> None:
+    bench = made("superpod-h100-1su")
+    host = bench.view.device_ids["dgx-0003"]
+    nics = np.flatnonzero((bench.view.device == host) & (bench.peer != NONE))
+    claims = bench.claims()
+    ports = bench.peer[nics]
+    claims.far[nics] = NONE
+    said = [("node17", "eth0")] * len(nics)
+    claims.take(ports.tolist(), np.full(len(ports), NOWHERE), np.full(len(ports), NONE), said)
+    assert compare(claims, bench.plugs).signals == ()
+    a, b = int(ports[0]), next(p for _, p in bench.links(b_device=LEAF) if p != ports[0])
+    claims.far[bench.peer[b]] = NONE
+    claims.take([b], np.array([NOWHERE]), np.array([NONE]), [("node17", "eth0")])
+    assert bench.view.device[a] == bench.view.device[b]
+    assert "wrong-port" in {signal.cause for signal in compare(claims, bench.plugs).signals}
 
 
 # the fewest moves
@@ -341,7 +375,7 @@ def test_links_of_strangers_claims_stay_within_the_plan() -> None:
     for _ in range(200):
         claims = bench.claims()
         n = len(claims.far)
-        claims.take(range(n), rng.integers(-2, n, n), rng.integers(-1, 5, n), ["?"] * n)
+        claims.take(range(n), rng.integers(-3, n, n), rng.integers(-1, 5, n), [("?", "")] * n)
         found = links(claims, bench.plugs)
         ends = found.ports.tolist()
         assert len(ends) == len(set(ends)), "a port is at the end of one link"

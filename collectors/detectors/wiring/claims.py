@@ -12,23 +12,28 @@ from collectors.detectors.wiring.plugs import Plugs
 
 NOWHERE = -2
 """A neighbour is there, but its port is none of the plan's."""
+UNNAMED = -3
+"""A neighbour is there that gives no name, as the firmware of NICs does: it may be the right one."""
 
 
 @dataclass
 class Claims:
-    """By port: ``far``, the port it says is at the other end (NONE: it heard nothing, or NOWHERE), and its device."""
+    """By port: ``far``, the port it says is at the other end and its device.
+
+    ``far`` is NONE where it heard nothing, or NOWHERE, or UNNAMED; ``far_device`` is NONE where the plan has none such.
+    """
 
     far: Ints
     far_device: Ints
-    said: dict[int, str] = field(default_factory=dict)
-    """What those at NOWHERE call themselves."""
+    said: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """What those at NOWHERE call themselves, and their port."""
 
     @classmethod
     def none(cls, ports: int) -> Claims:
         """Nobody heard anything."""
         return cls(np.full(ports, NONE, dtype=np.int64), np.full(ports, NONE, dtype=np.int64))
 
-    def take(self, ids: Sequence[int], far: Ints, far_device: Ints, said: Sequence[str]) -> None:
+    def take(self, ids: Sequence[int], far: Ints, far_device: Ints, said: Sequence[tuple[str, str]]) -> None:
         """New words of some ports."""
         rows = np.asarray(ids, dtype=np.int64)
         self.far[rows], self.far_device[rows] = far, far_device
@@ -65,7 +70,7 @@ def disputed(claims: Claims, plugs: Plugs) -> Mask:
     back = np.where(far >= 0, far[far], NONE)
     whom = np.where(far >= 0, claims.far_device[far], NONE)
     own = np.arange(len(far))
-    agrees = (back == own) | (back == NONE) | ((back == NOWHERE) & (whom == plugs.view.device))
+    agrees = (back == own) | (back == NONE) | (back == UNNAMED) | ((back == NOWHERE) & (whom == plugs.view.device))
     found: Mask = (far >= 0) & ~agrees
     return found
 
@@ -95,10 +100,28 @@ def links(claims: Claims, plugs: Plugs) -> Links:
 
 
 def _vague(claims: Claims, plugs: Plugs) -> Mask:
-    """Ports whose neighbour is the planned device, at a port that the plan does not know by that name."""
+    """Ports whose neighbour may well be the planned one: of no name, of another name, or at a port of another name."""
     view = plugs.view
     planned = np.where(view.peer != NONE, view.device[view.peer], NONE)
     found: Mask = (claims.far == NOWHERE) & (planned != NONE) & (claims.far_device == planned)
+    found |= (claims.far == UNNAMED) | _renamed(claims, planned, plugs)
+    return found
+
+
+def _renamed(claims: Claims, planned: Ints, plugs: Plugs) -> Mask:
+    """Ports at which a stranger is wherever the plan has one device, of which nothing is heard under its own name."""
+    found = np.zeros(len(planned), dtype=bool)
+    strange = np.flatnonzero((claims.far == NOWHERE) & (claims.far_device == NONE) & (planned != NONE))
+    if not len(strange):
+        return found
+    speaks = np.zeros(len(plugs.view.device_names), dtype=bool)
+    speaks[claims.far_device[claims.far_device != NONE]] = True
+    places: dict[str, list[int]] = {}
+    for port in strange.tolist():
+        places.setdefault(claims.said[port][0], []).append(port)
+    for ports in places.values():
+        devices = np.unique(planned[ports])
+        found[ports] = len(devices) == 1 and not speaks[devices[0]]
     return found
 
 

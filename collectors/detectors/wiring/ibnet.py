@@ -67,7 +67,7 @@ def claims(
     ids: list[int] = []
     far: list[int] = []
     devices: list[int] = []
-    said: list[str] = []
+    said: list[tuple[str, str]] = []
     strange: set[Node] = set()
     for near, number, other, at in cables(text):
         port = places.port(near, number)
@@ -78,7 +78,7 @@ def claims(
         ids.append(port)
         far.append(NOWHERE if opposite == NONE else opposite)
         devices.append(int(view.device[opposite]) if opposite != NONE else places.device(other))
-        said.append(f"{other[1] or '0x' + other[0]} {at}")
+        said.append((other[1] or f"0x{other[0]}", str(at)))
     if not ids:
         remedy = "give what `ibnetdiscover` prints, with node descriptions as in `railwright export --to ibnetdiscover`"
         raise InputError(Problem(where, "has no cable of a node that the plan has", remedy))

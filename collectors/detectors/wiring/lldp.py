@@ -101,6 +101,8 @@ def from_samples(rows: pl.DataFrame, view: View) -> tuple[Claims, int | None]:
 
     ``rows``: a table of counters with the columns of LLDP, as a store reads them.
     """
+    lacking = {column: pl.lit(None, pl.String) for column in COLUMNS if column not in rows.columns}
+    rows = rows.with_columns(**lacking)
     heard = rows.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in COLUMNS[:3]))
     last = heard.sort("time_ns").unique(["device", "port"], keep="last", maintain_order=True)
     known = last.join(view.keys, on=["device", "port"]).sort("id")

@@ -8,9 +8,11 @@ from functools import cached_property
 import polars as pl
 
 from collectors.detectors.view import View
-from collectors.detectors.wiring.claims import NOWHERE, Claims
+from collectors.detectors.wiring.claims import NOWHERE, UNNAMED, Claims
 
 Texts = Sequence[str | None]
+MAC = r"^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$"
+"""What a neighbour without a name says instead of one, in lower case."""
 
 
 class Names:
@@ -41,7 +43,7 @@ class Names:
         return best.select("far_device", "text", "far")
 
     def resolve(self, systems: Texts, ports: Texts, descriptions: Texts) -> tuple[pl.Series, pl.Series]:
-        """``far`` (port id, or NOWHERE where it is none of the plan) and ``far_device`` (id or NONE), row by row."""
+        """``far`` and ``far_device`` of ``Claims``, row by row."""
         told = {"system": systems, "port": ports, "description": descriptions}
         rows = pl.DataFrame(told, schema=dict.fromkeys(told, pl.String))
         rows = rows.with_columns(pl.col("system").str.to_lowercase())
@@ -53,8 +55,17 @@ class Names:
         for column in ("port", "mac", "description"):
             found = self.ports.rename({"text": column, "far": f"by_{column}_text"})
             rows = rows.join(found, on=["far_device", column], how="left", maintain_order="left")
-        far = pl.coalesce("by_port_text", "by_mac_text", "by_description_text").fill_null(NOWHERE)
-        return rows.select(far).to_series(), rows["far_device"].fill_null(-1)
+        nameless = pl.col("system").is_null() | pl.col("system").str.contains(MAC)
+        unknown = pl.when(nameless & pl.col("far_device").is_null()).then(UNNAMED).otherwise(NOWHERE)
+        far = pl.coalesce("by_port_text", "by_mac_text", "by_description_text", self._by_mac(pl.col("mac")), unknown)
+        found = rows.select(far.alias("far"), "far_device")
+        devices = self.view.plan.fabric.ports["device"].cast(pl.Int64)
+        own = pl.when(pl.col("far") >= 0).then(devices.gather(found["far"].clip(0))).otherwise("far_device")
+        return found["far"], found.select(own.fill_null(-1)).to_series()
+
+    def _by_mac(self, text: pl.Expr) -> pl.Expr:
+        """Ports by MAC, whatever the device calls itself."""
+        return text.replace_strict({mac: port for port, mac in self.macs.items()}, default=None, return_dtype=pl.Int64)
 
     def claims(self, ids: Sequence[int], systems: Texts, ports: Texts, descriptions: Texts) -> Claims:
         """What the ports ``ids`` heard, row by row; all others heard nothing."""
@@ -64,6 +75,6 @@ class Names:
         return found
 
 
-def told(system: str | None, port: str | None, description: str | None) -> str:
-    """A neighbour as it calls itself."""
-    return " ".join(text for text in (system, port or description) if text)
+def told(system: str | None, port: str | None, description: str | None) -> tuple[str, str]:
+    """A neighbour and its port as it calls them."""
+    return system or "", port or description or ""

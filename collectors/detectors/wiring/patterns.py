@@ -128,8 +128,7 @@ def _fault(cause: str, moves: list[Move], todo: Work, plugs: Plugs) -> Fault:
 def signal(fault: Fault, todo: Work, claims: Claims, plugs: Plugs) -> Signal:
     """A fault as detectors tell it."""
     if fault.link != NONE:
-        evidence: dict[str, Any] = {"level": 1, "links": []}
-        return Signal("miswire", fault.cause, plugs.view.link_of(fault.ports[0]), evidence, fault.ports)
+        return Signal("miswire", fault.cause, plugs.view.link_of(fault.ports[0]), {"level": 1}, fault.ports)
     tell = _Tell(todo, claims, plugs)
     at = [tell.port_of(move) for move in fault.moves if move.source >= 0]
     kept = [port for number in fault.cables for port in _ports(todo, (number,))]
@@ -170,4 +169,4 @@ class _Tell:
     def _end(self, socket: int, port: int) -> Mapping[str, str]:
         if port != NONE:
             return self.plugs.view.end(port)
-        return {"neighbour": self.claims.said.get(-2 - socket, "")}
+        return {"neighbour": " ".join(filter(None, self.claims.said.get(-2 - socket, ())))}
