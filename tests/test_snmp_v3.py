@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import numpy as np
 import pytest
 from cryptography.hazmat.decrepit.ciphers.modes import CFB
@@ -14,9 +16,9 @@ from pysnmp.proto.secmod.rfc3414 import service as usm_service  # type: ignore[i
 
 from collectors.secrets import Secret
 from collectors.sources.snmp import ber, decode
-from collectors.sources.snmp.keys import AUTHS, PRIVS, cipher_key, localised, user_key
+from collectors.sources.snmp.keys import AUTHS, PRIVS, Auth, cipher_key, localised, user_key
 from collectors.sources.snmp.options import User
-from collectors.sources.snmp.security import LAST_BOOT, WINDOW, Clock, Usm, Verdict
+from collectors.sources.snmp.security import LAST_BOOT, WINDOW, Cfb, Clock, Signer, Usm, Verdict
 
 ENGINE = bytes.fromhex("000000000000000000000002")
 MAPLE = Secret("maplesyrup")
@@ -81,16 +83,25 @@ def usm(auth: str = "SHA-256", priv: str | None = "AES-128", name: str = "tele")
     return found
 
 
-@given(st.binary(min_size=1, max_size=200), st.binary(min_size=16, max_size=16))
+@pytest.mark.parametrize("priv", PRIVS)
+@given(data=st.binary(min_size=1, max_size=200), vector=st.binary(min_size=16, max_size=16))
 @settings(max_examples=50)
-def test_the_cipher_is_cfb(data: bytes, vector: bytes) -> None:
-    ours = usm()
-    key = cipher_key(AUTHS["SHA-256"], PRIVS["AES-128"], Secret("another one"), ENGINE)
-    theirs = Cipher(algorithms.AES(key), CFB(vector)).encryptor().update(data)
-    assert ours._encrypt(vector, data) == theirs
-    buf = np.frombuffer(bytearray(b"before" + theirs + b"after"), np.uint8)
-    ours._decrypt(vector, buf, 6, 6 + len(theirs))
-    assert buf.tobytes() == b"before" + data + b"after"
+def test_the_cipher_is_cfb(priv: str, data: bytes, vector: bytes) -> None:
+    key = cipher_key(AUTHS["SHA-256"], PRIVS[priv], Secret("another one"), ENGINE)
+    ours = Cfb(key)
+    for part in (data, data[::-1], data[:-1]):  # nothing of one message is left for the next
+        theirs = Cipher(algorithms.AES(key), CFB(vector)).encryptor().update(part)
+        assert ours.encrypt(vector, part) == theirs
+        assert ours.decrypt(vector, theirs) == part
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=str)
+@given(key=st.binary(min_size=1, max_size=200), message=st.binary(max_size=300))
+@settings(max_examples=20)
+def test_the_digest_is_hmac(auth: Auth, key: bytes, message: bytes) -> None:
+    ours = Signer(key, auth.hash, auth.octets)
+    for part in (message, message[::-1]):
+        assert ours.digest(part) == hmac.digest(key, part, auth.hash)[: auth.octets]
 
 
 def opened(security: Usm, message: bytes) -> tuple[Verdict, list[int]]:

@@ -48,9 +48,10 @@ class Harvest:
         value = high << 32 | low
         return index, tag, value - (1 << 64) if tag == 0x02 and value >> 63 else value
 
-    def rows(self, columns: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """How many records each column has."""
-        return np.bincount(self.records[: self.count, 0] & 0xFFFF, minlength=columns)
+    def rows(self, columns: int, since: int = 0) -> list[int]:
+        """How many records each column has, counted from one record on."""
+        found: list[int] = np.bincount(self.records[since : self.count, 0] & 0xFFFF, minlength=columns).tolist()
+        return found
 
 
 def packed(prefixes: list[bytes]) -> Octets:

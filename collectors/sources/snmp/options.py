@@ -38,14 +38,14 @@ class Options:
     """How to ask one agent.
 
     ``retries``: times a request is sent again; ``window``: requests under way at once; ``varbinds``: asked for in one
-    answer (65: a table of 128 ports and its end come in two); ``most``: taken in one poll; ``refresh_seconds``: age at
+    answer (100 is what net-snmp gives at most unless told otherwise); ``most``: taken in one poll; ``refresh_seconds``: age at
     which names of ports are read again; ``slow_seconds``: age at which texts and what hardly changes are.
     """
 
     who: User | Community
     retries: int = 2
     window: int = 4
-    varbinds: int = 65
+    varbinds: int = 100
     most: int = 200_000
     refresh_seconds: float = 600.0
     slow_seconds: float = 60.0

@@ -11,14 +11,15 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it brings no types
 from numpy.typing import NDArray
 
-from collectors.sources.snmp.decode import Words
+from collectors.sources.snmp.decode import Octets, Words
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.ports import Ports
 from collectors.sources.snmp.scatter import MOST_INDEX, NOTHING, columns_of, fill, place, starts_of
-from collectors.sources.snmp.tables import TEXT, Tables, tables
-from fabric.counters import Counter, counters
+from collectors.sources.snmp.tables import COUNT, REAL, STATE, TEXT, Tables, tables
+from fabric.counters import counters
 
 Named = tuple[str, pa.Array]
+_FORMS = {COUNT: pa.uint64(), REAL: pa.float64(), STATE: pa.uint8()}
 MAC = 4
 """LldpChassisIdSubtype macAddress; of a port it is 3 (LldpPortIdSubtype)."""
 
@@ -43,42 +44,56 @@ def frame(
     harvest: Harvest, found: Tables, ports: Ports, cells: Words, uptime: int | None,
     time_ns: int, received_ns: int,
 ) -> pl.DataFrame:  # fmt: skip
-    """The table of samples; ``uptime``: sysUpTime in hundredths of a second."""
-    size = len(ports.ports)
-    height = size + 1
+    """The table of samples; ``uptime``: sysUpTime in hundredths of a second.
+
+    It is handed to polars as one batch of Arrow's: a series a column would cost several times as much.
+    """
+    height = len(ports.ports) + 1
     present = np.zeros(height, np.bool_)
-    present[size] = uptime is not None
-    table = dict(_numbers(harvest, found, cells, present))
+    present[height - 1] = uptime is not None
+    times = np.array([[time_ns], [received_ns]]).repeat(height, axis=1)
+    table = {name: _array(pa.int64(), times[at], None) for at, name in enumerate(("time_ns", "received_ns"))}
+    table.update(_numbers(harvest, found, cells, present))
     table.update(_texts(harvest, found, cells, height))
     if uptime is not None:
-        table["uptime_seconds"] = pa.array([*[None] * size, uptime * 0.01], pa.float64())
-    times = (pl.Series(name, np.full(height, at)) for name, at in (("time_ns", time_ns), ("received_ns", received_ns)))
-    rows = pl.DataFrame([*times, *ports.keys, *(pl.Series(name, column) for name, column in table.items())])
+        table["uptime_seconds"] = _last(uptime * 0.01, height)
+    rows = pl.DataFrame(pa.RecordBatch.from_arrays(list(table.values()), list(table)))
+    for at, key in enumerate(ports.keys, 2):
+        rows.insert_column(at, key)
     return rows if present.all() else rows.filter(pl.Series(present))
+
+
+def _array(kind: pa.DataType, values: NDArray[Any], valid: Octets | None) -> pa.Array:
+    """Arrow's array over the same memory; ``valid``: a bit a value."""
+    bits = None if valid is None else pa.py_buffer(valid)
+    return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(values)])
+
+
+def _last(value: float, height: int) -> pa.Array:
+    """A column that only the last row has."""
+    values, valid = np.zeros(height), np.zeros((height + 7) // 8, np.uint8)
+    values[-1], valid[-1] = value, 1 << (height - 1 & 7)
+    return _array(pa.float64(), values, valid)
 
 
 def _numbers(harvest: Harvest, found: Tables, cells: Words, present: NDArray[np.bool_]) -> Iterator[Named]:
     """A column a counter and priority that has any value; marks the rows that have."""
     used = np.empty((len(found.counters), MOST_INDEX + 1), np.int64)
-    columns = np.empty((used.size, 2), np.int64)
-    count = columns_of(cells, found.slots, used, columns, present)
-    counts = np.zeros((count, len(present)), np.uint64)
-    reals = np.zeros((count, len(present)), np.float64)
-    ranks = np.full((count, len(present)), NOTHING)
-    fill(harvest.records[: harvest.count], cells, found.slots, found.factors, used, counts, reals, ranks)
-    absent = ranks == NOTHING
-    empty = absent.all(axis=1).tolist()
-    for at, (kind, number) in enumerate(columns[:count].tolist()):
+    columns = np.empty((used.size, 3), np.int64)
+    count, height = columns_of(cells, found.slots, used, columns, present), len(present)
+    counts, states = np.zeros((count, height), np.uint64), np.zeros((count, height), np.uint8)
+    ranks = np.full((count, height), NOTHING)
+    valid = np.zeros((count, (height + 7) // 8), np.uint8)
+    fill(
+        harvest.records[: harvest.count], cells, found.slots, found.factors, used,
+        counts, counts.view(np.float64), states, ranks, valid,
+    )  # fmt: skip
+    some: list[bool] = np.any(valid, axis=1).tolist()
+    for at, (kind, number, form) in enumerate(columns[:count].tolist()):
         counter = found.counters[kind]
-        if not empty[at]:
+        if some[at]:
             name = counter.column(number if counter.indexed else None)
-            yield name, pa.array(_values(counter, counts[at], reals[at]), mask=absent[at])
-
-
-def _values(counter: Counter, counts: NDArray[np.uint64], reals: NDArray[np.float64]) -> NDArray[Any]:
-    if counter.kind == "state":
-        return counts.astype(np.uint8)
-    return counts if counter.kind == "counter" and counter.unit != "s" else reals
+            yield name, _array(_FORMS[form], states[at] if form == STATE else counts[at], valid[at])
 
 
 def _texts(harvest: Harvest, found: Tables, cells: Words, size: int) -> Iterator[Named]:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from collectors.sources.snmp.decode import KEYS, Words
+from collectors.sources.snmp.decode import KEYS, Octets, Words
 from collectors.sources.snmp.tables import (
     COLUMN,
     CONST_A,
@@ -90,8 +90,8 @@ def place(
 def columns_of(cells: Words, slots: Words, used: Words, columns: Words, present: NDArray[np.bool_]) -> int:
     """Number the counters and priorities that have numbers; returns how many there are.
 
-    ``used``: the number of each counter (row) and priority, -1 without values; ``columns``: the reverse. ``present``:
-    rows that have anything.
+    ``used``: the number of each counter (row) and priority, -1 without values; ``columns``: the reverse, and its kind.
+    ``present``: rows that have anything.
     """
     count = 0
     used[:] = -1
@@ -102,7 +102,7 @@ def columns_of(cells: Words, slots: Words, used: Words, columns: Words, present:
         counter, number = slots[cells[at, 1], 0], cells[at, 2]
         if used[counter, number] < 0 and slots[cells[at, 1], 1] != TEXT:
             used[counter, number] = count
-            columns[count, 0], columns[count, 1] = counter, number
+            columns[count, 0], columns[count, 1], columns[count, 2] = counter, number, slots[cells[at, 1], 1]
             count += 1
     return count
 
@@ -119,24 +119,31 @@ def _taken(tag: int, kind: int, value: np.uint64) -> bool:
 @njit(cache=True, nogil=True)
 def fill(
     records: Records, cells: Words, slots: Words, factors: NDArray[np.float64], used: Words,
-    counts: NDArray[np.uint64], reals: NDArray[np.float64], ranks: Words,
+    counts: NDArray[np.uint64], reals: NDArray[np.float64], states: Octets, ranks: Words, valid: Octets,
 ) -> None:  # fmt: skip
-    """Put numbers where ``cells`` and ``used`` say, into ``counts`` or ``reals`` by kind.
+    """Put numbers where ``cells`` and ``used`` say: a row a column of the table, into the array of the counter's kind.
 
-    ``ranks`` is NOTHING where there is none yet; a value of a lower rank replaces one of a higher.
+    ``ranks`` is NOTHING where there is none yet; a value of a lower rank replaces one of a higher. ``valid``: a bit a
+    value, the lowest first, as Arrow has them. ``counts`` and ``reals`` may be one array.
     """
     for at in range(len(cells)):
         row, slot = cells[at, 0], cells[at, 1]
-        if row < 0 or slots[slot, 1] == TEXT:
+        kind = slots[slot, 1]
+        if row < 0 or kind == TEXT:
             continue
         tag: Any = np.int64(records[at, 1 + KEYS])
         value = np.uint64(records[at, 6]) << np.uint64(32) | np.uint64(records[at, 7])
         column = used[slots[slot, 0], cells[at, 2]]
-        if slots[slot, 2] < ranks[column, row] and _taken(tag, slots[slot, 1], value):
-            ranks[column, row] = slots[slot, 2]
+        if slots[slot, 2] >= ranks[column, row] or not _taken(tag, kind, value):
+            continue
+        ranks[column, row] = slots[slot, 2]
+        valid[column, row >> 3] |= np.uint8(1 << (row & 7))
+        if kind == REAL:
+            reals[column, row] = (np.float64(np.int64(value)) if tag == 0x02 else np.float64(value)) * factors[slot]
+        elif kind == STATE:
+            states[column, row] = np.uint8(value)
+        else:
             counts[column, row] = value
-            if slots[slot, 1] == REAL:
-                reals[column, row] = (np.float64(np.int64(value)) if tag == 0x02 else np.float64(value)) * factors[slot]
 
 
 def starts_of(patterns: Words, columns: int) -> Words:

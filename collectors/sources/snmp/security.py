@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import time
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -16,6 +16,11 @@ from collectors.sources.snmp import ber, decode
 from collectors.sources.snmp.decode import Octets, Words
 from collectors.sources.snmp.keys import cipher_key, localised
 from collectors.sources.snmp.options import Community, User
+
+try:  # where newer versions have it
+    from cryptography.hazmat.decrepit.ciphers.modes import CFB
+except ImportError:
+    from cryptography.hazmat.primitives.ciphers.modes import CFB
 
 WINDOW = 150
 """Seconds that an engine's clock may be behind what it said before (RFC 3414, 2.2.3)."""
@@ -85,6 +90,57 @@ class Clock:
         return True
 
 
+class Signer:
+    """HMAC (RFC 2104) with one key: what depends on the key alone is hashed once, and copied for each message."""
+
+    __slots__ = ("_inner", "_octets", "_outer")
+
+    def __init__(self, key: bytes, name: str, octets: int) -> None:
+        self._octets = octets
+        block = hashlib.new(name).block_size
+        key = (hashlib.new(name, key).digest() if len(key) > block else key).ljust(block, b"\0")
+        self._inner = hashlib.new(name, bytes(octet ^ 0x36 for octet in key))
+        self._outer = hashlib.new(name, bytes(octet ^ 0x5C for octet in key))
+
+    def digest(self, message: bytes | bytearray) -> bytes:
+        """The first octets of the digest, as many as the protocol sends."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()[: self._octets]
+
+
+class Cfb:
+    """AES in CFB mode with segments of 128 bits (RFC 3826, 3.1.3) with one key, its cipher set up once.
+
+    A stream in this mode goes on from the 16 octets of ciphertext that it saw last. So to decrypt with a new initial
+    vector is to feed the vector as ciphertext first, and to encrypt is to feed first what becomes the vector.
+    """
+
+    __slots__ = ("_block", "_decryptor", "_encryptor", "_last")
+
+    def __init__(self, key: bytes) -> None:
+        cipher, zero = algorithms.AES(key), bytes(16)
+        self._block = Cipher(cipher, modes.ECB()).encryptor()  # noqa: S305  the mask of one block, see above
+        self._encryptor = Cipher(cipher, CFB(zero)).encryptor()
+        self._decryptor = Cipher(cipher, CFB(zero)).decryptor()
+        self._last = zero
+
+    def encrypt(self, vector: bytes, data: bytes) -> bytes:
+        """As many octets as ``data`` has."""
+        mask = self._block.update(self._last)
+        lead = (int.from_bytes(vector, "big") ^ int.from_bytes(mask, "big")).to_bytes(16, "big")
+        size = len(data)
+        done = self._encryptor.update(b"".join((lead, data, bytes(-size % 16))))
+        self._last = done[-16:]
+        return done[16 : 16 + size]
+
+    def decrypt(self, vector: bytes, data: bytes) -> bytes:
+        """As many octets as ``data`` has."""
+        size = len(data)
+        return self._decryptor.update(b"".join((vector, data, bytes(-size % 16))))[16 : 16 + size]
+
+
 @dataclass(slots=True)
 class Usm:
     """SNMPv3 with one user at one engine, which is found by asking (``discovery``, then ``found``)."""
@@ -92,11 +148,12 @@ class Usm:
     who: User
     engine: bytes = b""
     clock: Clock = field(default_factory=Clock)
-    _auth: bytes = b""
-    _cipher: Any = None
+    _signer: Signer | None = None
+    _cipher: Cfb | None = None
     _salt: int = field(default_factory=lambda: int.from_bytes(os.urandom(8), "big"))
     _scope: bytes = b""
     _before: bytes = b""
+    _name: bytes = b""
     _user: bytes = b""
     _named: bytes = b""
     _time: tuple[int, int] = (-1, -1)
@@ -120,14 +177,14 @@ class Usm:
 
     def _make_keys(self) -> None:
         who = self.who
-        self._auth = localised(who.auth, who.auth_secret, self.engine)
+        self._signer = Signer(localised(who.auth, who.auth_secret, self.engine), who.auth.hash, who.auth.octets)
         if who.priv is not None and who.priv_secret is not None:
-            key = cipher_key(who.auth, who.priv, who.priv_secret, self.engine)
-            self._cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305  CFB is made of it below
+            self._cipher = Cfb(cipher_key(who.auth, who.priv, who.priv_secret, self.engine))
         self._scope = ber.tlv(ber.OCTETS, self.engine) + ber.tlv(ber.OCTETS, who.context.encode())
         self._before = ber.tlv(ber.OCTETS, self.engine)
         digest = ber.tlv(ber.OCTETS, bytes(who.auth.octets))
-        self._user, self._time = ber.tlv(ber.OCTETS, who.name.encode()) + digest, (-1, -1)
+        self._name = who.name.encode()
+        self._user, self._time = ber.tlv(ber.OCTETS, self._name) + digest, (-1, -1)
 
     def discovery(self, number: int, pdu: bytes) -> bytes:
         """A message that says nothing, for the engine to report who it is (RFC 3414, 4)."""
@@ -146,7 +203,7 @@ class Usm:
         if self._cipher is not None:
             self._salt = (self._salt + 1) & 0xFFFFFFFFFFFFFFFF
             salt, flags = self._salt.to_bytes(8, "big"), flags | _PRIV
-            data = ber.tlv(ber.OCTETS, self._encrypt(_vector(boots, seconds, salt), data))
+            data = ber.tlv(ber.OCTETS, self._cipher.encrypt(_vector(boots, seconds, salt), data))
         security = ber.tlv(ber.SEQUENCE, self._named + bytes((ber.OCTETS, len(salt))) + salt)
         message = self._message(number, flags, security, data)
         after = len(message) - len(data) - len(salt) - 2
@@ -158,24 +215,8 @@ class Usm:
         return ber.tlv(ber.SEQUENCE, _VERSION + header + ber.tlv(ber.OCTETS, security) + data)
 
     def _sign(self, message: bytes | bytearray) -> bytes:
-        return hmac.digest(self._auth, message, self.who.auth.hash)[: self.who.auth.octets]
-
-    def _encrypt(self, vector: bytes, data: bytes) -> bytes:
-        """AES in CFB mode with segments of 128 bits (RFC 3826, 3.1.3): each block is masked by the one before."""
-        done = []
-        for at in range(0, len(data), 16):
-            block = data[at : at + 16]
-            mask = self._cipher.update(vector)[: len(block)]
-            vector = (int.from_bytes(block, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(block), "big")
-            done.append(vector)
-        return b"".join(done)
-
-    def _decrypt(self, vector: bytes, buf: Octets, start: int, end: int) -> None:
-        """Undo ``_encrypt`` in place: all masks are known at once, so the cipher runs over all blocks in one call."""
-        data = buf[start:end]
-        blocks = (end - start + 15) // 16
-        masks = self._cipher.update(vector + data[: 16 * (blocks - 1)].tobytes())
-        np.bitwise_xor(data, np.frombuffer(masks, np.uint8, end - start), out=data)
+        assert self._signer is not None, "made with the engine's id"
+        return self._signer.digest(message)
 
     def open(self, buf: Octets, end: int, fields: list[int], head: Words) -> Verdict:
         """Judge, verify and decrypt in place the message at the start of ``buf``; ``head`` then has its PDU.
@@ -185,7 +226,7 @@ class Usm:
         flags = _AUTH | (_PRIV if self._cipher is not None else 0)
         engine = buf[fields[decode.ENGINE] : fields[decode.ENGINE_END]].tobytes()
         user = buf[fields[decode.USER] : fields[decode.USER_END]].tobytes()
-        if fields[decode.VERSION] != 3 or engine != self.engine or not self.engine or user != self.who.name.encode():
+        if fields[decode.VERSION] != 3 or engine != self.engine or not self.engine or user != self._name:
             return Verdict.FOREIGN
         if fields[decode.FLAGS] & 3 != flags and (fields[decode.TYPE] != ber.REPORT or not fields[decode.FLAGS] & 1):
             return Verdict.FOREIGN
@@ -207,9 +248,10 @@ class Usm:
     def _unwrap(self, buf: Octets, fields: list[int], head: Words) -> Verdict:
         salt = buf[fields[decode.PRIV] : fields[decode.PRIV_END]].tobytes()
         low, high = fields[decode.DATA], fields[decode.DATA_END]
-        if len(salt) != 8 or high == low:
+        if len(salt) != 8 or high == low or self._cipher is None:
             return Verdict.MALFORMED
-        self._decrypt(_vector(fields[decode.BOOTS], fields[decode.TIME], salt), buf, low, high)
+        vector = _vector(fields[decode.BOOTS], fields[decode.TIME], salt)
+        buf[low:high] = np.frombuffer(self._cipher.decrypt(vector, buf[low:high].tobytes()), np.uint8)
         if decode.scoped(buf, low, high, head) != decode.OK:
             return Verdict.MALFORMED
         fields[:] = head.tolist()

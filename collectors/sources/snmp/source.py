@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.snmp import ber, decode, tables
-from collectors.sources.snmp.decode import Message, Octets
+from collectors.sources.snmp.decode import Message, Octets, Words
 from collectors.sources.snmp.engine import Agent, Engine, Request
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.options import Options, options
 from collectors.sources.snmp.ports import Ports, ports_of
 from collectors.sources.snmp.rows import cells_of, frame
 from collectors.sources.snmp.security import Clock, Usm, security
-from collectors.sources.snmp.walk import Walk
+from collectors.sources.snmp.walk import AMPLE, Walk
 from collectors.sources.snmp.warm import warm
 from fabric.samples import empty
 
@@ -53,6 +53,8 @@ class Device:
     uptime: int | None = None
     change: tuple[int | None, ...] = ()
     """ifTableLastChange and ifNumber."""
+    room: int = AMPLE
+    """Values that an answer of the agent has room for, as far as is known."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,8 @@ class _Turn:
     answered: bool = False
     """Whether the scalars have come: there is a device row."""
     remapped: bool = False
+    cells: Words | None = None
+    """Where the records belong, once all have come."""
 
 
 class Snmp:
@@ -139,8 +143,11 @@ class Snmp:
             device.slow_at = now
         if renewed:
             await self._names(turn)
-        elif device.ports is not None and cells_of(turn.harvest, found, device.ports)[1]:
-            await self._names(turn)  # an interface that was not there before
+        elif device.ports is not None:
+            turn.cells, strangers = cells_of(turn.harvest, found, device.ports)
+            if strangers:  # an interface that was not there before
+                turn.cells = None
+                await self._names(turn)
 
     async def _discover(self, turn: _Turn) -> None:
         await self._ask(turn, ber.GET, [], discovery=True)
@@ -160,22 +167,26 @@ class Snmp:
         aged = time.monotonic() - device.ports_at > device.options.refresh_seconds
         renewed = device.ports is None or restarted or aged or change != device.change
         device.uptime, device.change, turn.answered = uptime, change, True
+        if renewed:
+            device.room = AMPLE
         return renewed
 
     async def _walk(self, turn: _Turn, known: Mapping[int, int], unknown: Sequence[int]) -> None:
         device, found = turn.device, tables.tables()
         walk = Walk(
-            self._engine, device.agent, found.prefixes, found.packed, device.options, turn.harvest, turn.patience
-        )
+            self._engine, device.agent, found.prefixes, found.packed, device.options, turn.harvest, turn.patience,
+            device.room,
+        )  # fmt: skip
         fresh = [column for column in unknown if column not in known]
-        before = turn.harvest.rows(len(found.prefixes))
+        before = turn.harvest.count
         await walk.run(known, fresh)
         turn.problems += walk.problems
+        device.room = walk.room
         if not walk.problems:
-            came = turn.harvest.rows(len(found.prefixes)) - before
+            came = turn.harvest.rows(len(found.prefixes), before)
             for column in (*known, *fresh):
                 if came[column]:
-                    device.rows[column] = int(came[column])
+                    device.rows[column] = came[column]
                 else:
                     device.rows.pop(column, None)
 
@@ -230,7 +241,7 @@ class Snmp:
         rows, unknown = empty(), 0
         if ports is not None and turn.answered:
             found = tables.tables()
-            cells, _ = cells_of(turn.harvest, found, ports)
+            cells = turn.cells if turn.cells is not None else cells_of(turn.harvest, found, ports)[0]
             rows = frame(turn.harvest, found, ports, cells, device.uptime, turn.time_ns, received_ns)
             unknown = ports.unknown
         outcome, detail = self._outcome(turn, rows.height > 1)

@@ -21,13 +21,19 @@ from collectors.sources.snmp.options import Options
 
 PROBED = 20
 """Columns that a first request asks for one row of each."""
+WIDEST = 48
+"""Columns that a request names at most: it is to fit a datagram of 1,500 octets."""
+BROAD = 8
+"""Columns that share a request though their rows take several answers."""
+AMPLE = 1 << 16
+"""Values that an answer of an agent has room for that has not shown its bound."""
 TOO_BIG = 1
 
 
 class Chain:
     """Columns that are asked for together, each with the last object id that came."""
 
-    __slots__ = ("ask", "cursors", "left", "most", "probe", "request", "width")
+    __slots__ = ("ask", "cursors", "left", "probe", "request", "width")
 
     def __init__(self, columns: Sequence[int], cursors: Sequence[bytes], left: int, *, probe: bool = False) -> None:
         self.width = len(columns)
@@ -38,8 +44,6 @@ class Chain:
         self.left = left
         """Rows that are still expected, the one after the last included."""
         self.probe = probe
-        self.most = 1 << 16
-        """Repetitions that the agent's answers have room for."""
         self.request: Request | None = None
 
     def apart(self) -> list[Chain]:
@@ -55,7 +59,7 @@ class Walk:
 
     def __init__(
         self, engine: Engine, agent: Agent, prefixes: Sequence[bytes], table: Octets, options: Options,
-        harvest: Harvest, patience: float,
+        harvest: Harvest, patience: float, room: int,
     ) -> None:  # fmt: skip
         self._engine, self._agent, self._options, self._harvest = engine, agent, options, harvest
         self._prefixes, self._table, self._patience = prefixes, table, patience
@@ -65,6 +69,8 @@ class Walk:
         self._out = np.zeros(max(PROBED, options.varbinds) * (decode.CURSOR + 8), np.uint8)
         self.problems: list[tuple[Outcome, str]] = []
         self.heard = False
+        self.room = room
+        """Values that an answer of this agent has room for, as far as it has shown."""
 
     async def run(self, known: Mapping[int, int], unknown: Sequence[int]) -> None:
         """Walk the columns of ``known`` (rows expected of each) and ``unknown``; returns when all have ended."""
@@ -88,14 +94,22 @@ class Walk:
         self._queue.clear()
 
     def _grouped(self, known: Mapping[int, int]) -> list[Chain]:
-        """Chains of columns with the same number of rows, as many as one answer has room for."""
-        groups: list[tuple[int, list[int]]] = []
-        for column, rows in sorted(known.items(), key=lambda item: (item[1], item[0])):
-            if groups and groups[-1][0] == rows and (len(groups[-1][1]) + 1) * (rows + 1) <= self._options.varbinds:
-                groups[-1][1].append(column)
-            else:
-                groups.append((rows, [column]))
-        return [Chain(columns, [self._prefixes[c] for c in columns], rows + 1) for rows, columns in groups]
+        """Chains of columns with the same number of rows, so wide that their answers are full."""
+        groups: dict[int, list[int]] = {}
+        for column, rows in sorted(known.items()):
+            groups.setdefault(rows + 1, []).append(column)
+        chains = []
+        for rows, columns in sorted(groups.items()):
+            width = broadest(rows, len(columns), self._full)
+            for at in range(0, len(columns), width):
+                some = columns[at : at + width]
+                chains.append(Chain(some, [self._prefixes[column] for column in some], rows))
+        return chains
+
+    @property
+    def _full(self) -> int:
+        """Values to ask for in one answer."""
+        return min(self._options.varbinds, self.room)
 
     def _pump(self) -> None:
         while self._queue and len(self._active) < self._options.window:
@@ -129,9 +143,9 @@ class Walk:
         """Rows to ask for: so many that the last answer is as full as the others."""
         if chain.probe:
             return 1
-        room = max(1, self._options.varbinds // chain.width)
+        room = max(1, self._full // chain.width)
         left = chain.left if chain.left > 0 else room
-        return min(-(-left // -(-left // room)), chain.most)
+        return -(-left // -(-left // room))
 
     def _answer(self, chain: Chain, buf: Octets, head: list[int]) -> bool:
         if chain not in self._active or chain.request is None:
@@ -158,6 +172,7 @@ class Walk:
     def _advance(self, chain: Chain) -> None:
         """Go on with the columns that have not ended."""
         count, _, _, came = self._harvest.state.tolist()
+        self._learn(chain, came)
         chain.left -= came // chain.width
         if count > self._options.most:
             self._failure(Outcome.OVERSIZED, f"more than {self._options.most} values in one poll")
@@ -169,6 +184,12 @@ class Walk:
         else:
             self._ask(chain)
 
+    def _learn(self, chain: Chain, came: int) -> None:
+        """An answer cut short though its columns go on shows what the agent has room for."""
+        assert chain.request is not None
+        if came < chain.width * chain.request.repetitions and not chain.ask[:, decode.ENDED].any():
+            self.room = max(1, min(self.room, came))
+
     def _split(self, chain: Chain) -> None:
         self._queue.extend(chain.apart())
         self._active.discard(chain)
@@ -176,7 +197,7 @@ class Walk:
 
     def _refused(self, chain: Chain, request: Request, error: int) -> None:
         if error == TOO_BIG and request.repetitions > 1:
-            chain.most = request.repetitions // 2
+            self.room = min(self.room, chain.width * request.repetitions // 2)
             self._ask(chain)
         elif error == TOO_BIG and chain.width > 1:
             self._split(chain)
@@ -196,3 +217,14 @@ class Walk:
         self.cancel()
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+
+
+def broadest(rows: int, columns: int, room: int) -> int:
+    """How many of ``columns`` with so many rows to ask for together, ``room`` values an answer: the fewest answers."""
+    most = min(columns, room, WIDEST, max(BROAD, room // rows))
+    return min(range(1, most + 1), key=lambda width: _answers(rows, columns, width, room))
+
+
+def _answers(rows: int, columns: int, width: int, room: int) -> int:
+    whole, rest = divmod(columns, width)
+    return whole * -(-rows // (room // width)) + (-(-rows // (room // rest)) if rest else 0)
