@@ -1,0 +1,117 @@
+"""False alarms and power of the hash-skew verdict, as tables in Markdown; CPU seconds beside them.
+
+``python benchmarks/skew.py`` draws what a good hash does with flows of known weights, shows the verdict what it would be
+shown (exact counts, sFlow samples, or byte counters beside sampled flows, 4 samples a flow), and counts how often the
+verdict is wrong, over the level: 1 is just right, less is on the safe side. The level of 1e-2 is tried with 10,000
+draws over all sizes, that of 1e-4 with a million over small groups; ``--full`` tries 1e-4 over all sizes (hours).
+
+Power is that of 8 independent groups together at p < 1e-4 with a million draws, against a hash that uses half of the
+members.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from collectors.detectors.skew.montecarlo import ROUNDING, counted, sampled, throws
+from collectors.detectors.skew.phi import Floats
+
+MEMBERS = (4, 8, 16, 32, 60, 64, 128)
+FLOWS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+WEIGHTS = ("equal", "lognormal", "Pareto")
+INPUTS = ("exact", "sFlow", "counters")
+SAMPLES_A_FLOW = 4
+LARGE = 1024
+
+
+@dataclass(frozen=True)
+class Effort:
+    """``sets`` of weights a cell, each with ``draws`` for the verdict and ``trials`` of a good hash."""
+
+    level: float
+    draws: int
+    trials: int
+    sets: int
+
+
+COARSE = Effort(1e-2, 10_000, 5_000, 4)
+FINE = Effort(1e-4, 1_000_000, 500_000, 3)
+
+
+def weights(kind: str, flows: int, rng: np.random.Generator) -> Floats:
+    """Weights that sum to 1: equal, lognormal with σ = 1, or Pareto with α = 1.2."""
+    made = {"equal": np.ones(flows), "lognormal": rng.lognormal(0, 1, flows), "Pareto": 1 + rng.pareto(1.2, flows)}
+    found: Floats = made[kind] / made[kind].sum()
+    return found
+
+
+def false_alarms(members: int, flows: int, kind: str, given: str, effort: Effort) -> float:
+    """Part of the trials in which a good hash is called uneven, over the level."""
+    rng = np.random.default_rng([members, flows, WEIGHTS.index(kind), INPUTS.index(given)])
+    wrong = 0.0
+    for number in range(effort.sets):
+        real = weights(kind, flows, rng)
+        samples = rng.multinomial(SAMPLES_A_FLOW * flows, real).astype(np.float64)
+        samples = samples[samples > 0]
+        none = np.ones(members)
+        shown = {"exact": sampled(real, none), "sFlow": sampled(samples, none), "counters": counted(samples, none)}
+        # samples say where they went: what is thrown is what was sampled; counters see everything
+        thrown = shown["sFlow"].rows if given == "sFlow" else real[None, :]
+        null = throws(shown[given].rows, members, 1.0, effort.draws, 2 * number + 11)
+        null.sort()
+        seen = throws(thrown, members, 1.0, effort.trials, 2 * number + 10)
+        above = len(null) - np.searchsorted(null, seen * (1 - ROUNDING) - 1e-12)
+        wrong += float(((1 + above) / (1 + effort.draws) <= effort.level).mean())
+    return wrong / effort.sets / effort.level
+
+
+def power(members: int, flows: int, collapse: int = 2, groups: int = 8, trials: int = 20_000) -> float:
+    """Part of the trials in which so many groups on 1/collapse of their members are called uneven at 1e-4."""
+    each = np.full((1, flows), 1.0 / flows)
+    null = throws(each, members, float(flows), groups * 1_000_000, 5).reshape(-1, groups).sum(axis=1)
+    null.sort()
+    few = throws(each, members // collapse, float(flows), groups * trials, 6)
+    # n·CoV² of the members in use, brought to all members: n·((CoV² + 1)·collapse − 1)
+    seen = (collapse * (few + flows) - flows).reshape(-1, groups).sum(axis=1)
+    above = len(null) - np.searchsorted(null, seen * (1 - ROUNDING))
+    return float(((1 + above) / (1 + len(null)) < 1e-4).mean())
+
+
+def table(effort: Effort, members: tuple[int, ...], flows: tuple[int, ...]) -> Iterator[str]:
+    """One table a kind of weights and of input."""
+    for kind in WEIGHTS:
+        for given in INPUTS:
+            yield f"\n{kind}, {given}: false alarms over the level of {effort.level:g}, {effort.draws:,} draws\n"
+            yield "| members | " + " | ".join(str(n) for n in flows) + " |"
+            yield "|---" * (1 + len(flows)) + "|"
+            for m in members:
+                cells = (false_alarms(m, n, kind, given, _eased(effort, n)) for n in flows)
+                yield f"| {m} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |"
+
+
+def _eased(effort: Effort, flows: int) -> Effort:
+    return Effort(effort.level, effort.draws, effort.trials, max(effort.sets // 2, 1)) if flows >= LARGE else effort
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (hours)")
+    asked = parser.parse_args()
+    print("| members | flows | power |\n|---|---|---|")
+    for m, n in ((16, 16), (8, 8), (16, 8)):
+        print(f"| {m} | {n} | {power(m, n):.3f} |", flush=True)
+    fine = (MEMBERS, FLOWS) if asked.full else ((4, 16, 64), FLOWS[:3])
+    for effort, members, flows in ((FINE, *fine), (COARSE, MEMBERS, FLOWS)):
+        for line in table(effort, members, flows):
+            print(line, flush=True)
+    print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f} s of CPU time")
+
+
+if __name__ == "__main__":
+    main()
