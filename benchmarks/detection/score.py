@@ -102,13 +102,15 @@ def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
     """Whether a finding is about a fault: the code, and a subject that is the fault's.
 
     A link matches by either end, a group or trunk by any member, a host's rail by its NIC's ports or the leaf's ports
-    that they are cabled to, a device by its name. A fault of the whole network (or of a tier of it) matches by any
-    switch there.
+    that they are cabled to, a device by its name. A fault of the whole network (or of a tier of it) matches by a tier
+    of it (by that tier), or by any switch there.
     """
     if finding.code != truth.code:
         return False
     mine, theirs = truth.subject, finding.subject
-    if "network" in mine or "tier" in mine:
+    if "network" in mine:
+        if "tier" in theirs:
+            return theirs.get("network") == mine["network"] and theirs["tier"] == mine.get("tier", theirs["tier"])
         return _device(theirs) in _switches(plan, mine.get("tier"))
     if set(mine) & {"link", "ends", "ports", "rail"}:
         return bool(_ends(plan, mine) & _ends(plan, theirs))
