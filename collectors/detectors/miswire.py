@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import compress, islice
+from operator import ne
 
 import numpy as np
 
@@ -107,8 +109,7 @@ def _differences(texts: Mapping[int, str], seen: dict[str, list[str]], column: s
     if now == before:
         return set()
     seen[column] = now
-    new = {port for port, text, old in zip(texts, now, before, strict=False) if text != old}
-    return new | set(list(texts)[len(before) :])
+    return {*compress(texts, map(ne, now, before)), *islice(texts, len(before), None)}
 
 
 def _words(texts: Mapping[int, str], ids: Iterable[int]) -> Words:

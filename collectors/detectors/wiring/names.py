@@ -52,8 +52,9 @@ class Names:
             found = self.devices.rename({"system": column, "far_device": f"by_{column}"})
             rows = rows.join(found, on=column, how="left", maintain_order="left")
         rows = rows.with_columns(far_device=pl.coalesce("by_system", "by_short"), mac=pl.col("port").str.to_lowercase())
+        there = self.ports.filter(pl.col("far_device").is_in(rows["far_device"].unique().implode()))
         for column in ("port", "mac", "description"):
-            found = self.ports.rename({"text": column, "far": f"by_{column}_text"})
+            found = there.rename({"text": column, "far": f"by_{column}_text"})
             rows = rows.join(found, on=["far_device", column], how="left", maintain_order="left")
         nameless = pl.col("system").is_null() | pl.col("system").str.contains(MAC)
         unknown = pl.when(nameless & pl.col("far_device").is_null()).then(UNNAMED).otherwise(NOWHERE)
