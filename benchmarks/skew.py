@@ -1,7 +1,7 @@
 """False alarms and power of the hash-skew verdict, as tables in Markdown; CPU seconds beside them.
 
-``python benchmarks/skew.py`` draws what a good hash does with flows of known weights, shows the verdict what it would be
-shown (exact counts, sFlow samples, or byte counters beside sampled flows, 4 samples a flow), and counts how often the
+``python benchmarks/skew.py`` draws what a good hash does with flows of known weights, shows the verdict what it would
+get (exact counts, sFlow samples, or byte counters beside sampled flows, 4 samples a flow), and counts how often the
 verdict is wrong, over the level: 1 is just right, less is on the safe side. The level of 1e-2 is tried with 10,000
 draws over all sizes, that of 1e-4 with a million over small groups; ``--full`` tries 1e-4 over all sizes (hours).
 

@@ -1,0 +1,240 @@
+"""The statistics of hash-skew: what they measure, how often they are wrong, and what they find."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.detectors.skew.contingency import dependence
+from collectors.detectors.skew.montecarlo import STOP, counted, judge, judge_equal, null, sampled, throws
+from collectors.detectors.skew.pairs import expected, factor, inverse_members
+from collectors.detectors.skew.phi import beside_counters, chi2_tail, cov2, from_range, phi, same_samples
+from collectors.detectors.skew.pooling import discoveries, patterns, screen
+from collectors.detectors.skew.regularity import steps
+from fabric.hashing import EcmpHash, five_tuples
+
+LEVEL, DRAWS = 1e-2, 10_000
+
+
+def band(level: float, trials: int, draws: int) -> float:
+    """The level and four standard errors, of the trials and of the draws."""
+    return float(level + 4 * np.sqrt(level / trials + level / draws))
+
+
+def weights(kind: str, flows: int, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+    made = {"equal": np.ones(flows), "lognormal": rng.lognormal(0, 1, flows), "pareto": 1 + rng.pareto(1.2, flows)}
+    return made[kind] / made[kind].sum()
+
+
+# measures
+
+
+def test_phi_of_equal_flows_is_pearsons_over_its_degrees() -> None:
+    counts = np.array([5, 1, 0, 2])
+    pearson = ((counts - 2.0) ** 2 / 2.0).sum()
+    assert phi(counts, same_samples(np.ones(8))) == pytest.approx(pearson / 3)
+    assert np.isnan(phi([4], 4))
+
+
+def test_phi_is_one_in_the_mean_whatever_the_weights() -> None:
+    rng = np.random.default_rng(1)
+    for kind in ("equal", "lognormal", "pareto"):
+        own = sampled(weights(kind, 24, rng), np.ones(7))
+        drawn = throws(own.rows, 7, own.effective, 200_000, seed=3) / 6
+        assert drawn.mean() == pytest.approx(1, abs=0.01)
+
+
+def test_64_flows_on_16_links_look_bad_under_a_perfect_hash() -> None:
+    rng = np.random.default_rng(2)
+    loads = np.stack([np.bincount(rng.integers(0, 16, 64), minlength=16) for _ in range(4000)])
+    assert (loads.max(axis=1) / 4).mean() == pytest.approx(1.97, abs=0.03)
+    assert np.sqrt(np.mean([cov2(row) for row in loads])) == pytest.approx(0.48, abs=0.01)
+
+
+def test_a_range_counts_as_its_low_end() -> None:
+    assert from_range(30, 60) == 30
+    with pytest.raises(ValueError, match="60 to 30"):
+        from_range(60, 30)
+
+
+def test_few_samples_a_flow_make_no_unbiased_estimate() -> None:
+    few, many = np.array([3, 1, 2]), np.array([9, 3, 6])
+    assert beside_counters(few) == same_samples(few)
+    assert beside_counters(many) == pytest.approx(18 * 17 / (9 * 8 + 3 * 2 + 6 * 5))
+
+
+def test_the_screens_tail_is_close_to_chi_squared() -> None:
+    for degrees, at, tail in ((3, 11.345, 0.01), (15, 30.578, 0.01), (120, 158.95, 0.01)):
+        assert chi2_tail(at, degrees) == pytest.approx(tail, rel=0.05)
+
+
+# the verdict
+
+
+@pytest.mark.parametrize("kind", ["equal", "lognormal", "pareto"])
+@pytest.mark.parametrize("given_as", ["exact", "sflow", "counters"])
+@pytest.mark.parametrize(("members", "flows"), [(4, 8), (16, 64), (60, 32)])
+def test_false_alarms_keep_to_the_level(kind: str, given_as: str, members: int, flows: int) -> None:
+    rng = np.random.default_rng([members, flows])
+    sets, trials, wrong = 6, 20_000, 0.0
+    for number in range(sets):
+        real = weights(kind, flows, rng)
+        c = rng.multinomial(4 * flows, real).astype(float)
+        c = c[c > 0]
+        shown = {"exact": sampled(real, np.ones(members)), "sflow": sampled(c, np.ones(members)),
+                 "counters": counted(c, np.ones(members))}[given_as]  # fmt: skip
+        thrown = shown.rows if given_as == "sflow" else real[None, :]
+        drawn = np.sort(throws(shown.rows, members, 1.0, DRAWS, 100 + number))
+        seen = throws(thrown, members, 1.0, trials, 200 + number)
+        above = DRAWS - np.searchsorted(drawn, seen * (1 - 1e-9) - 1e-12)
+        wrong += float(((1 + above) / (1 + DRAWS) <= LEVEL).mean()) / sets
+    assert wrong <= band(LEVEL, sets * trials, sets * DRAWS)
+
+
+@pytest.mark.parametrize(("members", "flows"), [(4, 16), (16, 32)])
+def test_false_alarms_keep_to_a_level_of_1e4_with_a_million_draws(members: int, flows: int) -> None:
+    kept = null(members, flows, 1_000_000)
+    seen = throws(np.full((1, flows), 1 / flows), members, float(flows), 1_000_000, seed=99)
+    above = len(kept) - np.searchsorted(kept, seen * (1 - 1e-9))
+    wrong = float(((1 + above) / 1_000_001 <= 1e-4).mean())
+    assert wrong <= band(1e-4, 1_000_000, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("members", "flows", "least", "most"), [(16, 16, 0.99, 1), (8, 8, 0.5, 0.68), (16, 8, 0.18, 0.3)]
+)
+def test_power_against_two_fold_collapse_over_eight_groups(members: int, flows: int, least: float, most: float) -> None:
+    each = np.full((1, flows), 1 / flows)
+    kept = np.sort(throws(each, members, float(flows), 1_600_000, 5).reshape(-1, 8).sum(axis=1))
+    few = throws(each, members // 2, float(flows), 8 * 4000, 6)
+    seen = (2 * (few + flows) - flows).reshape(-1, 8).sum(axis=1)
+    above = len(kept) - np.searchsorted(kept, seen * (1 - 1e-9))
+    assert least <= ((1 + above) / (1 + len(kept)) < 1e-4).mean() <= most
+
+
+def test_a_verdict_stops_drawing_where_it_cannot_be_small_and_else_draws_all() -> None:
+    even = judge([sampled(np.ones(64), np.full(16, 4))], 1_000_000)
+    assert even.draws < 2000
+    assert even.above >= STOP
+    uneven = judge([sampled(np.ones(64), np.bincount(np.arange(64) % 4, minlength=16))], 1_000_000)
+    assert (uneven.draws, uneven.above) == (1_000_000, 0)
+    assert uneven.p < 1e-5
+
+
+def test_the_kept_distribution_says_what_drawing_says() -> None:
+    loads = np.array([9, 5, 1, 1])
+    drawn = judge([sampled(np.ones(16), loads)], 200_000)
+    assert judge_equal(16, loads, 100_000).p == pytest.approx(drawn.p, rel=0.4)
+
+
+@given(st.permutations(range(6)))
+def test_the_order_of_members_does_not_matter(order: list[int]) -> None:
+    loads = np.array([9, 7, 0, 0, 1, 3])
+    one, other = (judge([sampled(np.ones(20), x)], 3000) for x in (loads, loads[order]))
+    assert one == other
+
+
+# many groups
+
+
+def test_eight_rails_with_the_same_ports_are_one_observation() -> None:
+    rng = np.random.default_rng(4)
+    same = rng.integers(0xC000, 0x10000, 64)
+    own = [rng.integers(0xC000, 0x10000, 64) for _ in range(8)]
+    assert len(set(patterns([same] * 8).tolist())) == 1
+    assert len(set(patterns(own).tolist())) == 8
+    most = [np.concatenate([same[:56], extra[:8]]) for extra in own]
+    assert len(set(patterns(most).tolist())) == 1, "a few others' flows make no other pattern"
+
+
+def test_equal_rails_make_no_more_alarms_than_one_group() -> None:
+    """Eight rails whose hashes are one hash and a fixed XOR: as independent groups they alarm in 8 % of the cases."""
+    rng = np.random.default_rng(5)
+    wrong = np.zeros(2)
+    for _ in range(3000):
+        value = phi(np.bincount(rng.integers(0, 16, 64), minlength=16), 64)
+        wrong += [screen([value], [15]) <= 1e-2, screen([value] * 8, [15] * 8) <= 1e-2]
+    assert wrong[0] / 3000 <= band(1e-2, 3000, 3000)
+    assert wrong[1] / 3000 > 0.08
+
+
+def test_discoveries_are_those_of_benjamini_and_hochberg() -> None:
+    p = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216]
+    assert discoveries(p, 0.05).tolist() == [True, True, *[False] * 8]
+    assert discoveries([], 0.05).tolist() == []
+
+
+@pytest.mark.parametrize(("members", "flows"), [(4, 8), (16, 16), (60, 200)])
+def test_pooled_inverse_members_is_unbiased(members: int, flows: int) -> None:
+    rng = np.random.default_rng(6)
+    rows = [np.bincount(rng.integers(0, members, n), minlength=members) for n in rng.integers(2, flows, 20_000)]
+    pairs = sum(float(row.sum() * (row.sum() - 1)) for row in rows) / 2
+    error = np.sqrt((1 / members) * (1 - 1 / members) / pairs)
+    assert inverse_members(rows) == pytest.approx(1 / members, abs=4 * error)
+    assert factor(members, inverse_members(rows)) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("up", "here", "same", "other"), [(8, 16, 8, 8), (12, 12, 12, 4), (3, 6, 3, 1), (16, 8, 8, 8), (5, 7, 1, 1)]
+)
+def test_the_factor_that_a_shared_hash_has(up: int, here: int, same: int, other: int) -> None:
+    assert expected(up, here, same_seed=True) == same
+    assert expected(up, here, same_seed=False) == other
+
+
+# causes
+
+
+def two_tiers(upper: EcmpHash, up: int, here: int, flows: int = 4000) -> tuple[float, float, float]:
+    """Factor over all switches of the second tier, and what the contingency table says."""
+    rng = np.random.default_rng(7)
+    address = rng.integers(0, 2**16, (2, flows)) + 0x0A000000
+    keys = five_tuples(address[0], address[1], rng.integers(0xC000, 0x10000, flows), 4791)
+    below, above = EcmpHash("crc16-arc", 11).pick(keys, up), upper.pick(keys, here)
+    counts = [np.bincount(above[below == switch], minlength=here) for switch in range(up)]
+    ratio, p = dependence(below, above, 400)
+    return factor(here, inverse_members(counts)), ratio, p
+
+
+@pytest.mark.parametrize(("up", "here", "g"), [(8, 16, 8), (12, 12, 4), (16, 8, 8), (4, 8, 4)])
+def test_a_crc_with_another_seed_is_polarised_by_its_factor(up: int, here: int, g: int) -> None:
+    measured, ratio, p = two_tiers(EcmpHash("crc16-arc", 5003), up, here)
+    assert measured == pytest.approx(expected(up, here, same_seed=False), rel=0.1)
+    assert measured == pytest.approx(g, rel=0.1)
+    assert p < 0.01
+    assert ratio > 2
+
+
+@pytest.mark.parametrize("function", ["crc16-ccitt", "crc32c", "murmur3", "toeplitz"])
+def test_another_polynomial_is_not_polarised(function: str) -> None:
+    measured, _, p = two_tiers(EcmpHash(function), 8, 16)
+    assert measured == pytest.approx(1, abs=0.1)
+    assert p > 0.01
+
+
+def test_a_common_leaning_is_no_dependence() -> None:
+    rng = np.random.default_rng(8)
+    member = rng.choice(8, 2000, p=[0.5, *[0.5 / 7] * 7])
+    _, p = dependence(rng.integers(0, 8, 2000), member, 400)
+    assert p > 0.01
+
+
+def test_ports_in_steps_are_regular_and_drawn_or_consecutive_ones_are_not() -> None:
+    rng = np.random.default_rng(9)
+    assert steps(0xC000 + 16 * np.arange(64), 16, 0.9).step == 16
+    assert steps(0xC000 + 6 * np.arange(64), 16, 0.9).step == 6
+    assert steps([*(0xC000 + 16 * np.arange(64)), 0xC001, 0xC007], 16, 0.9).step == 16
+    assert steps(0xC000 + np.arange(64), 16, 0.9).step == 1
+    assert steps([0xC000] * 64, 16, 0.9).step == 1
+    for _ in range(200):
+        assert steps(rng.integers(0xC000, 0x10000, 40), 16, 0.9).step == 1
+
+
+def test_64_queue_pairs_in_steps_of_16_are_uneven_under_a_healthy_hash() -> None:
+    found = []
+    for n in range(16):
+        keys = five_tuples(0x0A000001 + 2 * n, 0x0A010001, 0xC000 + 16 * np.arange(64), 4791)
+        found.append(phi(np.bincount(EcmpHash("crc16-arc").pick(keys, 16), minlength=16), 64))
+    assert np.mean(found) > 5
