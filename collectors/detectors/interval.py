@@ -20,6 +20,7 @@ from fabric.counters import parse
 from fabric.samples import KEYS, empty_flows, empty_outcomes
 
 NEVER = int(np.iinfo(np.int64).min)
+ALL = slice(None)
 MOST_COLUMNS = 512
 """Of one fabric: every counter with each of its priorities, queues, lanes and bins is fewer."""
 Values = npt.NDArray[Any]
@@ -37,6 +38,10 @@ class Last:
     def none(cls, ports: int, dtype: npt.DTypeLike) -> Last:
         """Nothing seen yet."""
         return cls(np.zeros(ports, dtype), np.full(ports, NEVER), np.full(ports, NEVER))
+
+    def of(self, rows: Ints | slice) -> Last:
+        """Those of some ports."""
+        return Last(self.value[rows], self.time_ns[rows], self.received_ns[rows])
 
     def copy(self) -> Last:
         """The same, apart from later changes."""
@@ -63,6 +68,7 @@ class Interval:
     heard: Mask
     """Ports of which anything came in the interval."""
     _risen: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
+    _seldom: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def nominal_s(self) -> float:
@@ -78,6 +84,26 @@ class Interval:
     def delta(self, column: str) -> Floats:
         """What the counter rose since its last sample before the interval; NaN without two good samples."""
         return self._pair(column)[0]
+
+    def risen(self, column: str) -> Floats:
+        """As ``delta``, for counters that seldom rise: one that shows the same as before is taken to have stood still.
+
+        The rules are looked at for the ports whose counter changed; the same after a restart, or stuck, is 0 here.
+        """
+        if column not in self._seldom:
+            self._seldom[column] = self._risen[column][0] if column in self._risen else self._changes(column)
+        return self._seldom[column]
+
+    def _changes(self, column: str) -> Floats:
+        now, before = self.now.get(column), self.before.get(column)
+        if now is None or before is None:
+            return np.full(self.view.ports, np.nan)
+        both = self._fresh(now) & (before.time_ns != NEVER)
+        changed = np.flatnonzero(both & (now.value != before.value))
+        found = np.where(both, 0.0, np.nan)
+        if len(changed):
+            found[changed] = self._arithmetic(column, changed)[0]
+        return found
 
     def seconds(self, column: str) -> Floats:
         """How long that took, by the device's clock."""
@@ -108,13 +134,14 @@ class Interval:
             self._risen[column] = self._arithmetic(column)
         return self._risen[column]
 
-    def _arithmetic(self, column: str) -> tuple[Floats, Floats]:
-        """The rules of ``collectors.rates`` on whole arrays."""
+    def _arithmetic(self, column: str, rows: Ints | slice = ALL) -> tuple[Floats, Floats]:
+        """The rules of ``collectors.rates`` on whole arrays, or on some ports."""
         now, before, known = self.now.get(column), self.before.get(column), parse(column)
         if now is None or before is None or known is None:
             return np.full(self.view.ports, np.nan), np.full(self.view.ports, np.nan)
+        now, before = now.of(rows), before.of(rows)
         both = self._fresh(now) & (before.time_ns != NEVER) & (now.time_ns > before.time_ns)
-        frame = pl.DataFrame(self._columns(now, before, both))
+        frame = pl.DataFrame(self._columns(now, before, both, rows))
         floating = now.value.dtype.kind == "f"
         bad = reason(known[0].bits or 64, floating=floating, discontinuity=DISCONTINUITY in frame.columns)
         good = frame.select(bad.is_null()).to_series().to_numpy() & both
@@ -122,9 +149,9 @@ class Interval:
         seconds = np.where(good, now.time_ns - before.time_ns, 1) / 1e9
         return np.where(good, delta, np.nan), np.where(good, seconds, np.nan)
 
-    def _columns(self, now: Last, before: Last, both: Mask) -> dict[str, Values | pl.Series]:
+    def _columns(self, now: Last, before: Last, both: Mask, rows: Ints | slice) -> dict[str, Values | pl.Series]:
         """What the rules look at; where there are not both samples, anything harmless."""
-        boots = self.boots_ns[self.view.device]
+        boots = self.boots_ns[self.view.device[rows]]
         found: dict[str, Values | pl.Series] = {
             "value": now.value,
             "value_before": before.value,
@@ -136,6 +163,7 @@ class Interval:
         }
         first, second = self.now.get(DISCONTINUITY), self.before.get(DISCONTINUITY)
         if first is not None and second is not None:
+            first, second = first.of(rows), second.of(rows)
             seen = (first.time_ns != NEVER) & (second.time_ns != NEVER)
             found[DISCONTINUITY] = np.where(seen, first.value, 0.0)
             found[f"{DISCONTINUITY}_before"] = np.where(seen, second.value, 0.0)

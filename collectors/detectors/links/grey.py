@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from collectors.detectors.interval import Interval
-from collectors.detectors.links.rises import most, risen
+from collectors.detectors.links.rises import most
 from collectors.detectors.policy import Link as Thresholds
 from collectors.detectors.view import NONE, Floats, Mask, View
 
@@ -89,7 +89,7 @@ class Grey:
     def _loss(self, interval: Interval) -> Floats:
         """Log of what the peer sent over what arrived, whole or broken; NaN without enough packets."""
         sent, received = self._packets(interval)
-        received = received + np.nan_to_num(most(risen(interval, "rx_fcs_errors"), risen(interval, "rx_errors")))
+        received = received + np.nan_to_num(most(interval.risen("rx_fcs_errors"), interval.risen("rx_errors")))
         enough = (sent >= self.policy.lost_packets) & (received >= 1)
         return np.log(np.where(enough, sent, np.nan) / np.where(enough, received, 1.0))
 
@@ -103,5 +103,5 @@ class Grey:
         return sent, received
 
     def _pair(self, interval: Interval, kind: str) -> tuple[Floats, Floats]:
-        sent = risen(interval, f"tx_{kind}packets")[self.peer]
-        return np.where(self.peered, sent, np.nan), risen(interval, f"rx_{kind}packets")
+        sent = interval.delta(f"tx_{kind}packets")[self.peer]
+        return np.where(self.peered, sent, np.nan), interval.delta(f"rx_{kind}packets")

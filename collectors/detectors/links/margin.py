@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from collectors.detectors.interval import Interval
-from collectors.detectors.links.rises import risen
 from collectors.detectors.policy import Link as Thresholds
 from collectors.detectors.view import Floats, Ints, View
 
@@ -40,7 +39,7 @@ class Margin:
         known = np.zeros(len(self.tail), dtype=bool)
         self.worst = np.zeros_like(self.worst)
         for number in range(self.policy.margin_bin, BINS):
-            rose = risen(interval, f"fec_codewords_b{number}")
+            rose = interval.risen(f"fec_codewords_b{number}")
             known |= np.isfinite(rose)
             self.worst[np.nan_to_num(rose) > 0] = number
         self.tail = np.where(known, np.where(self.worst > 0, self.tail + 1, 0), self.tail)

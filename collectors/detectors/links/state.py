@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from collectors.detectors.interval import NEVER, Interval
-from collectors.detectors.links.rises import risen
 from collectors.detectors.policy import Link as Thresholds
-from collectors.detectors.view import BYTES_A_GIGABIT, Floats, Ints, Mask, View
+from collectors.detectors.view import BYTES_A_GIGABIT, Ints, Mask, View
 
 UP, UNKNOWN = 1, 4
 """Values of ``oper_status`` (IF-MIB)."""
@@ -54,7 +53,8 @@ class State:
         self.settled_ns = np.full(count, NEVER)
         """Until when the link has a reason to bounce."""
         self.falls = np.zeros((max(math.ceil(policy.flap_window_s / interval_s), 1), count))
-        """How often it went down in each of the latest intervals."""
+        """How often it went down in each of the latest intervals, ``turn`` the latest; ``times``: in all of them."""
+        self.turn, self.times = 0, np.zeros(count)
         self.was_up = np.zeros(count, dtype=bool)
         self.met = np.zeros(len(view.device_names), dtype=bool)
         """Devices that ever said anything."""
@@ -64,12 +64,6 @@ class State:
         self.lanes = np.minimum(view.plan.fabric.ports["lanes"].to_numpy(), WIDEST)
         self.none: Mask = np.zeros(count, dtype=bool)
         self.down, self.flapping, self.admin, self.restless = (self.none,) * 4
-
-    @property
-    def times(self) -> Floats:
-        """How often each link went down in the window of flaps."""
-        found: Floats = self.falls.sum(axis=0)
-        return found
 
     def step(self, interval: Interval) -> None:
         """Bring everything up to the interval's end."""
@@ -112,13 +106,17 @@ class State:
 
     def _flaps(self, interval: Interval, down: Mask, up: Mask) -> None:
         """Falls of links that came back before they were down for good, and had no reason to fall."""
-        counted = risen(interval, "link_down_events")
+        counted = interval.risen("link_down_events")
         both = np.fmax(counted[self.ends.a], counted[self.ends.b])
         fell = np.where(np.isfinite(both), np.ceil(np.nan_to_num(both)), down & self.was_up)
         quiet = (interval.end_ns > self.settled_ns) & ~self.restless
-        self.falls = np.roll(self.falls, 1, axis=0)
-        self.falls[0] = np.where(quiet, fell, 0.0)
-        self.falls[:, self.restless] = 0.0
+        self.turn = (self.turn + 1) % len(self.falls)
+        self.times -= self.falls[self.turn]
+        self.falls[self.turn] = np.where(quiet, fell, 0.0)
+        self.times += self.falls[self.turn]
+        if self.restless.any():
+            self.falls[:, self.restless] = 0.0
+            self.times[self.restless] = 0.0
         times = self.times
         self.flapping = (times >= self.policy.flaps) | ((times >= 1) & up)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from collectors.detectors.interval import Interval
-from collectors.detectors.links.rises import most, risen
+from collectors.detectors.links.rises import most
 from collectors.detectors.policy import SlowRail as Thresholds
 from collectors.detectors.rails.table import Rails
 from collectors.detectors.view import BYTES_A_GIGABIT, Floats, Mask
@@ -58,7 +58,7 @@ def _towards(interval: Interval, rails: Rails, policy: Thresholds) -> tuple[Floa
     """
     paused = _pauses(interval, "tx")[rails.port]
     took, took_s = interval.delta("rx_bytes")[rails.port], interval.seconds("rx_bytes")[rails.port]
-    there = most(_pauses(interval, "rx"), risen(interval, "tx_wait_ticks") * policy.tick_s)[rails.peer]
+    there = most(_pauses(interval, "rx"), interval.risen("tx_wait_ticks") * policy.tick_s)[rails.peer]
     mine = np.isfinite(paused) & np.isfinite(took)
     if mine.all():
         return took, np.minimum(paused, took_s), took_s
@@ -71,7 +71,7 @@ def _pauses(interval: Interval, way: str) -> Floats:
     """Seconds of pause, of the priority that was paused most."""
     found = np.full(interval.view.ports, np.nan)
     for _, column in interval.numbers(f"{way}_pfc_pause_seconds"):
-        found = most(found, risen(interval, column))
+        found = most(found, interval.risen(column))
     return found
 
 
@@ -79,9 +79,9 @@ def _sends(interval: Interval, rails: Rails, policy: Thresholds, explained: Mask
     """Rate sent, of line rate, of the time not paused; NaN where congestion control held the sender back."""
     sent, seconds = interval.delta("tx_bytes")[rails.port], interval.seconds("tx_bytes")[rails.port]
     paused = np.nan_to_num(_pauses(interval, "rx")[rails.port])
-    waits = np.nan_to_num(risen(interval, "tx_wait_ticks")[rails.port]) * policy.tick_s
+    waits = np.nan_to_num(interval.risen("tx_wait_ticks")[rails.port]) * policy.tick_s
     free = seconds - np.minimum(np.maximum(paused, waits), 0.99 * seconds)
-    marked = np.nan_to_num(risen(interval, "cnp_handled_packets")[rails.port]) >= policy.marked_a_second * seconds
+    marked = np.nan_to_num(interval.risen("cnp_handled_packets")[rails.port]) >= policy.marked_a_second * seconds
     rate = rails.total(sent) / rails.total(free * rails.view.capacity[rails.port])
     known = (rate >= policy.active_share) & ~explained & ~rails.any(marked)
     return np.log(np.where(known, np.minimum(rate, 1.0), np.nan))

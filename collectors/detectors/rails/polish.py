@@ -8,8 +8,8 @@ import numpy as np
 
 from collectors.detectors.view import Floats
 
-ROUNDS = 4
-"""Sweeps over rows and columns; residuals of tables with few outliers hardly move after two."""
+ROUNDS = 3
+"""Sweeps over rows and columns; residuals of tables with few outliers hardly move after that."""
 NORMAL = 1.4826
 """Standard deviation over median absolute deviation, of a normal distribution."""
 
