@@ -20,7 +20,9 @@ from collectors.detectors.view import Floats, Ints, Mask, View
 GID = "roce v2"
 ENCODING = 128 / 130
 """PCIe 3.0 to 5.0 send 130 bits for 128."""
-GIGABIT = 125_000_000
+TOLD = ("mtu_bytes", "pfc_enabled_mask", "pcie_lanes", "pcie_gigatransfers")
+AGES = 10
+"""What was told is looked at anew so often within the time for which it counts."""
 EXPLAINS = {
     "pfc": ("lossless-drop",), "mtu": ("lossless-drop",), "pcie": ("slow-rail",), "ecn": (), "gid": (),
     "hash": ("hash-skew",),
@@ -95,16 +97,24 @@ class Settings:
         self.view, self.rules, self.policy = view, rules, policy
         self.kind, self.line = _nics(view)
         self._usual: Floats = np.full(view.ports, np.nan)
+        self._found: list[tuple[str, Mask, Mask, Floats | None]] = []
+        self._until_ns = NEVER
 
     def drifted(self, interval: Interval) -> Iterator[tuple[str, Mask, Mask, Floats | None]]:
         """Of each setting: ports that have drifted, ports of which it is known, and what is told."""
+        if interval.end_ns > self._until_ns or any(interval.fresh(name).any() for name in TOLD):
+            self._found = [*self._numbers(interval), *self._pcie(interval)]
+            self._until_ns = interval.end_ns + round(self.policy.remember_s * 1e9 / AGES)
+        yield from self._found
+        yield from self._gid(interval)
+
+    def _numbers(self, interval: Interval) -> Iterator[tuple[str, Mask, Mask, Floats]]:
+        """MTU and PFC."""
         mtu, mask = (self._last(interval, name) for name in ("mtu_bytes", "pfc_enabled_mask"))
         # a larger packet than planned loses nothing, and some count the Ethernet header too
         yield "mtu", mtu < self.rules.mtu, np.isfinite(mtu + self.rules.mtu), mtu
         known = np.isfinite(mask + self.rules.pfc_mask)
         yield "pfc", known & (mask != self.rules.pfc_mask), known, mask
-        yield from self._gid(interval)
-        yield from self._pcie(interval)
 
     def planned(self, setting: str, port: int) -> float:
         """What the plan wants; of PCIe Gb/s, what most NICs of the kind have, or the NIC's own line rate."""
@@ -122,7 +132,7 @@ class Settings:
     def _gid(self, interval: Interval) -> Iterator[tuple[str, Mask, Mask, None]]:
         """The GID's type; ports that tell another than RoCE v2 on a RoCE network."""
         texts = interval.texts.get("gid_type")
-        if not texts:
+        if not texts or {text.strip().lower() for text in set(texts.values())} <= {GID}:
             return
         known, wrong = np.zeros(self.view.ports, dtype=bool), np.zeros(self.view.ports, dtype=bool)
         known[list(texts)] = True

@@ -54,12 +54,13 @@ class Incast:
         """A signal a host's rail to which too many send."""
         rate = interval.rate("tx_bytes") / self.view.capacity
         mean = np.where(np.isfinite(self._rates), (rate + self._rates) / 2, rate)
-        marked = self._marked(interval)
-        pressed = self.victims & (mean >= self.policy.rate_share) & self._queues(interval, marked)
+        fast = self.victims & (mean >= self.policy.rate_share)
+        marked = self._marked(interval, fast)
+        pressed = fast & self._queues(interval, fast, marked)
         self._rates = rate
         if not pressed.any():
             self._streak[:] = 0
-            self._calm = self._asked(interval)
+            self._calm = self.rules.crude(interval, "tx_pfc_pause_seconds") / interval.nominal_s
             return []
         pressed &= ~(self._host_pauses(interval) >= self.policy.host_pause_share)
         self._streak = np.where(pressed, self._streak + 1, 0)
@@ -67,17 +68,19 @@ class Incast:
         fans = {port: self._fan(interval, port) for port in old}
         return self._signals(interval, {p: fan for p, fan in fans.items() if fan.count >= self.policy.senders}, marked)
 
-    def _marked(self, interval: Interval) -> Floats:
-        """Share of each port's lossless packets that were marked."""
+    def _marked(self, interval: Interval, fast: Mask) -> Floats:
+        """Share of each port's lossless packets that were marked; NaN where there are no marks at any fast port."""
+        if not (fast & self.rules.rose(interval, "queue_ecn_marked_packets")).any():
+            return np.full(self.view.ports, np.nan)
         marks = self.rules.rise(interval, "queue_ecn_marked_packets")
         sent = self.rules.rise(interval, "queue_tx_packets")
         found: Floats = np.divide(marks, sent, out=np.full(len(sent), np.nan), where=sent > 0)
         return found
 
-    def _queues(self, interval: Interval, marked: Floats) -> Mask:
+    def _queues(self, interval: Interval, fast: Mask, marked: Floats) -> Mask:
         """Ports whose queue was long: by marks; where none are made, by its watermark and pauses upstream."""
         by_marks: Mask = marked >= self.policy.marked_share * self.rules.pmax
-        unmarked = self.victims & ~(marked > 0)
+        unmarked = fast & ~(marked > 0)
         if not unmarked.any():
             return by_marks
         long = self.rules.gauge(interval, "queue_watermark_bytes") >= self.policy.queue_kmax * self.rules.kmax

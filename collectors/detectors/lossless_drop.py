@@ -29,12 +29,14 @@ class LosslessDrop:
         self.rules = lossless(view)
         self._storm = np.full(view.ports, LONG)
         self._down = np.full(view.ports, LONG)
+        self._off = np.full(view.ports, LONG)
         self._waiting: dict[int, tuple[int, int, float]] = {}
 
     def step(self, interval: Interval) -> Iterable[Signal]:
         """A signal a port that drops."""
         self._storm = np.where(self._storms(interval), 0, np.minimum(self._storm + 1, LONG))
         self._down = np.where(self._downs(interval), 0, np.minimum(self._down + 1, LONG))
+        self._off = np.where(self._offs(interval), 0, np.minimum(self._off + 1, LONG))
         others = (self._storm <= self.policy.after_storm) | (self._down <= self.policy.after_down)
         out, total = self._out(interval)
         into = self.rules.rise(interval, "priority_rx_discards")
@@ -58,6 +60,14 @@ class LosslessDrop:
             found |= interval.delta(DOWN) > 0
         return found | np.where(self.view.peer != NONE, found[self.view.peer], False)
 
+    def _offs(self, interval: Interval) -> Mask:
+        """Ports that said last that their PFC is not as planned: what they drop on the way in is config-drift's."""
+        told = interval.now.get(MASK)
+        if told is None:
+            return np.zeros(self.view.ports, dtype=bool)
+        found: Mask = self.rules.ports & (told.time_ns != NEVER) & (told.value != self.rules.pfc_mask)
+        return found
+
     def _out(self, interval: Interval) -> tuple[Floats, Floats]:
         """Drops of the lossless queue; and where a port tells no queue's, of the whole port."""
         out = self.rules.rise(interval, "queue_dropped_packets")
@@ -71,9 +81,7 @@ class LosslessDrop:
         """Drops on the way in, of ports whose PFC is known to be on, or is not told in time."""
         told = interval.now.get(MASK)
         told_ns: Ints = np.full(self.view.ports, NEVER) if told is None else told.time_ns
-        off = np.zeros(self.view.ports, dtype=bool)
-        if told is not None:
-            off = (told_ns != NEVER) & (told.value != self.rules.pfc_mask)
+        off = self._off <= self.policy.after_off
         for port in np.flatnonzero(~off & (into > 0)).tolist():
             since, waited, count = self._waiting.get(port, (interval.end_ns, 0, 0.0))
             self._waiting[port] = since, waited, count + float(into[port])

@@ -205,6 +205,8 @@ class LosslessDrop(Thresholds):
     """The watchdog drops what a storm holds up, and switches refresh drops later than NICs their events."""
     after_down: Annotated[int, Field(ge=0, description="intervals after the link was down")] = 2
     """What waits in the queue of a link that goes down is dropped: that is the link's finding."""
+    after_off: Annotated[int, Field(ge=0, description="intervals after PFC was told to be off")] = 2
+    """Drops of that time are refreshed later than the setting is read."""
     settings_wait: Annotated[int, Field(ge=0, description="intervals that drops on the way in wait for settings")] = 4
     """PFC that is off drops there too, and is config-drift; settings are read every 30 s."""
 

@@ -110,7 +110,8 @@ class Silence:
             return np.zeros(len(anew), dtype=bool)
         lost = interval.delta("link_down_events")
         was_away = (self.heard_ns != NEVER) & (self.heard_ns < interval.start_ns)
-        return anew & (was_away | self._agreed(lost > 0, np.isfinite(lost), heard))
+        found: Mask = anew & (was_away | self._agreed(lost > 0, np.isfinite(lost), heard))
+        return found
 
     def _agreed(self, says: Mask, known: Mask, heard: Mask) -> Mask:
         """Devices of whose neighbours that were heard enough say so of their ports to it."""

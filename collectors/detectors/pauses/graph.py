@@ -67,6 +67,8 @@ class Waits:
 
     def _behind_all(self, roots: Iterable[tuple[int, ...]], cause: str, left: set[int]) -> Iterator[Root]:
         for ports in roots:
+            if cause != "contention" and not left.issuperset(ports):
+                continue
             left.difference_update(ports)
             victims = self._upstream(ports, left)
             left.difference_update(victims)
@@ -81,7 +83,8 @@ class Waits:
         while queue:
             port = queue.popleft()
             device, back = int(self.view.device[port]), int(self.view.peer[port])
-            if seen[device] > 1:
+            # hosts send nothing on; and two ports of a device have explained all that wait for it
+            if seen[device] > 1 or not self.view.on_switch[port]:
                 continue
             seen[device] += 1
             for waiting in self.into.get(device, ()):
@@ -91,7 +94,7 @@ class Waits:
         return found
 
     def _circles(self, left: set[int]) -> list[tuple[int, ...]]:
-        """Ports that wait for each other in a circle; one tuple a circle (circles that touch are one)."""
+        """Ports that wait for each other in circles: strongly connected ones, a tuple each."""
         rest = set(left)
         while True:
             ends = {port for port in rest if not self._waits_for(port, rest)}
@@ -101,16 +104,24 @@ class Waits:
             rest = (rest - ends) & waited
         found = []
         while rest:
-            circle = self._reach(min(rest), rest)
-            found.append(tuple(sorted(circle)))
+            port = min(rest)
+            circle = _reach(port, rest, self._waits_for) & _reach(port, rest, self._waited_by)
+            if len(circle) > 1:
+                found.append(tuple(sorted(circle)))
             rest -= circle
         return found
 
-    def _reach(self, port: int, among: set[int]) -> set[int]:
-        found, queue = {port}, [port]
-        while queue:
-            for q in self._waits_for(queue.pop(), among):
-                if q not in found:
-                    found.add(q)
-                    queue.append(q)
-        return found
+    def _waited_by(self, port: int, among: set[int]) -> list[int]:
+        back = self.view.peer[port]
+        return [p for p in self.into.get(int(self.view.device[port]), ()) if p in among and p != back]
+
+
+def _reach(port: int, among: set[int], step: Callable[[int, set[int]], list[int]]) -> set[int]:
+    """All that a port comes to, itself too."""
+    found, queue = {port}, [port]
+    while queue:
+        for other in step(queue.pop(), among):
+            if other not in found:
+                found.add(other)
+                queue.append(other)
+    return found

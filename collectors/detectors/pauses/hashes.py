@@ -59,16 +59,18 @@ class Hashes:
             device=self.view.group_device[groups], chance=-np.log(members) * (pairs["flows"].to_numpy() - 1),
             choice=members > 1, members=members,
         )  # fmt: skip
-        rows = pairs.filter("choice").join(_even(pairs), on="group", how="semi").group_by("device").agg(
+        # hosts send to leaves unsorted: polarisation begins a tier above
+        judged = pl.col("device").is_in(list(self.view.hosts_below)) | pl.col("group").is_in(_even(pairs).implode())
+        rows = pairs.filter("choice").filter(judged).group_by("device").agg(
             pl.len(), split=(pl.col("ports") > 1).sum(), chance=pl.col("chance").sum()
         )  # fmt: skip
         yield from rows.sort("device").iter_rows()
 
 
-def _even(pairs: pl.DataFrame) -> pl.DataFrame:
+def _even(pairs: pl.DataFrame) -> pl.Series:
     """Groups whose pairs together take as many members as a good hash would give them: m·(1 − (1 − 1/m)^n) of m."""
     used = pairs.group_by("group").agg(
         pl.len().alias("n"), pl.col("first").n_unique().alias("used"), pl.col("members").first()
     )
     expected = pl.col("members") * (1 - (1 - 1 / pl.col("members")) ** pl.col("n"))
-    return used.filter(pl.col("used") >= EVEN * expected)
+    return used.filter(pl.col("used") >= EVEN * expected)["group"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,7 +31,13 @@ class Lossless:
     mtu: Floats
     pfc_mask: Floats
 
-    @property
+    @cached_property
+    def priorities(self) -> list[int]:
+        """Every lossless priority in use."""
+        found: list[int] = np.unique(self.priority[self.ports]).tolist()
+        return found
+
+    @cached_property
     def ports(self) -> Mask:
         """Ports with a lossless priority."""
         found: Mask = self.priority != NONE
@@ -38,8 +45,7 @@ class Lossless:
 
     def columns(self, name: str) -> list[tuple[int, str]]:
         """The lossless priorities in use, and the counter's column of each."""
-        wanted = np.unique(self.priority[self.ports]).tolist()
-        return [(number, counters()[name].column(number)) for number in wanted]
+        return [(number, counters()[name].column(number)) for number in self.priorities]
 
     def rise(self, interval: Interval, name: str, least: float = 0.0) -> Floats:
         """What the counter of each port's lossless priority rose by; NaN where that is not known.
@@ -51,6 +57,20 @@ class Lossless:
     def rate(self, interval: Interval, name: str, least: float = 0.0) -> Floats:
         """The same a second."""
         return self._of(interval, name, least, rate=True)
+
+    def rose(self, interval: Interval, name: str) -> Mask:
+        """Ports whose counter may have risen: a first look that costs little, before the rules of ``rise``."""
+        return self.crude(interval, name) > 0
+
+    def crude(self, interval: Interval, name: str) -> Floats:
+        """By how much the counter's last two values differ, resets and all; 0 where nothing is known."""
+        found = np.zeros(interval.view.ports)
+        for number, column in self.columns(name):
+            now, before = interval.now.get(column), interval.before.get(column)
+            if now is not None and before is not None:
+                mine = (self.priority == number) & (before.time_ns != NEVER) & (now.value > before.value)
+                found[mine] = now.value[mine] - before.value[mine]
+        return found
 
     def gauge(self, interval: Interval, name: str) -> Floats:
         """The gauge of each port's lossless priority."""

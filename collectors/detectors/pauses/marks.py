@@ -24,17 +24,19 @@ class Marks:
 
     def step(self, interval: Interval) -> tuple[Mask, Mask]:
         """Ports that do not mark though they should, and ports that do."""
-        marks = self.rules.rise(interval, "queue_ecn_marked_packets", -1.0)
-        marked: Mask = marks > 0
+        marked = self.rules.rose(interval, "queue_ecn_marked_packets")
         # a chip that never counts a mark anywhere does not count them
         self.able[self.model[marked]] = True
         crowded = self._crowded(interval)
         if crowded.any() or self.left.any():
+            marks = self.rules.rise(interval, "queue_ecn_marked_packets", -1.0)
             silent = crowded & (marks == 0) & self.able[self.model]
             self.streak = np.where(silent, self.streak + 1, np.where(crowded | marked, 0, self.streak))
-            found = self.streak >= self.policy.unmarked
-            self.left = np.where(found & silent, self.policy.keep + 1, np.maximum(self.left - 1, 0))
-            self.left[marked] = 0
+            # where other ports of the switch mark, theirs may be marks of before, refreshed late
+            fine = np.bincount(self.view.device[marked], minlength=len(self.view.device_names)) > 0
+            beside = fine[self.view.device]
+            found = silent & (self.streak >= np.where(beside, 2, 1) * self.policy.unmarked)
+            self.left = np.where(found, self.policy.keep + 1, np.where(beside, 0, np.maximum(self.left - 1, 0)))
         return self.left > 0, marked
 
     def _crowded(self, interval: Interval) -> Mask:
