@@ -266,6 +266,18 @@ def test_a_host_of_another_name_in_its_own_place_is_no_wiring_fault() -> None:
     assert "wrong-port" in {signal.cause for signal in compare(claims, bench.plugs).signals}
 
 
+def test_management_controllers_with_names_of_their_own_are_no_wiring_fault() -> None:
+    bench = made("starter-32")
+    claims = bench.claims()
+    hosts = bench.plan.fabric.hosts.height
+    ports = [b for a, b in bench.links(tier="oob") if bench.view.device[a] < hosts]
+    claims.far[bench.peer[ports]] = NONE
+    said = [(f"bmc-{port}", "eth0") for port in ports]
+    claims.take(ports, np.full(len(ports), NOWHERE), np.full(len(ports), NONE), said)
+    assert len(ports) > 30
+    assert compare(claims, bench.plugs).signals == ()
+
+
 # the fewest moves
 
 

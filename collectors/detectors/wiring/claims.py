@@ -109,19 +109,22 @@ def _vague(claims: Claims, plugs: Plugs) -> Mask:
 
 
 def _renamed(claims: Claims, planned: Ints, plugs: Plugs) -> Mask:
-    """Ports at which a stranger is wherever the plan has one device, of which nothing is heard under its own name."""
+    """Ports at which a stranger is wherever the plan has one device, which is not heard of there under its own name.
+
+    On that network: management controllers and DPUs have names of their own.
+    """
     found = np.zeros(len(planned), dtype=bool)
     strange = np.flatnonzero((claims.far == NOWHERE) & (claims.far_device == NONE) & (planned != NONE))
     if not len(strange):
         return found
-    speaks = np.zeros(len(plugs.view.device_names), dtype=bool)
-    speaks[claims.far_device[claims.far_device != NONE]] = True
+    speaks = _speaks(claims, plugs)
     places: dict[str, list[int]] = {}
     for port in strange.tolist():
         places.setdefault(claims.said[port][0], []).append(port)
     for ports in places.values():
         devices = np.unique(planned[ports])
-        found[ports] = len(devices) == 1 and not speaks[devices[0]]
+        parts = devices[0] * len(plugs.view.networks) + plugs.view.network[ports]
+        found[ports] = len(devices) == 1 and not speaks[parts].any()
     return found
 
 
@@ -130,6 +133,17 @@ def right(found: Links, plugs: Plugs) -> Mask:
     x, y = found.x, np.where(found.y == NONE, found.x, found.y)
     good: Mask = (plugs.trunk[x] != NONE) & (plugs.trunk[x] == plugs.trunk[y]) & (plugs.side[x] != plugs.side[y])
     return good
+
+
+def _speaks(claims: Claims, plugs: Plugs) -> Mask:
+    """By device and network: whether anybody hears it there under its own name."""
+    view = plugs.view
+    found = np.zeros(len(view.device_names) * len(view.networks), dtype=bool)
+    known = (claims.far != NONE) & (claims.far_device != NONE)
+    found[claims.far_device[known] * len(view.networks) + view.network[known]] = True
+    named = claims.far[claims.far >= 0]
+    found[view.device[named] * len(view.networks) + view.network[named]] = True
+    return found
 
 
 @dataclass(frozen=True)
@@ -147,13 +161,11 @@ def silent(claims: Claims, found: Links, plugs: Plugs) -> Silent:
     """
     view = plugs.view
     part = view.device * len(view.networks) + view.network
-    listens, speaks = (np.zeros(len(view.device_names) * len(view.networks), dtype=bool) for _ in range(2))
+    speaks = _speaks(claims, plugs)
+    listens = np.zeros_like(speaks)
     heard = claims.far != NONE
     named = claims.far[claims.far >= 0]
     listens[part[heard]] = True
-    speaks[part[named]] = True
-    known = heard & (claims.far_device != NONE)
-    speaks[claims.far_device[known] * len(view.networks) + view.network[known]] = True
     quiet = ~heard & (view.peer != NONE)
     quiet[found.ports] = False
     quiet[named] = False
