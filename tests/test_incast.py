@@ -1,0 +1,87 @@
+"""Incast: many senders into one host port, and what looks like it and is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from storms import CODES, LEAF, hits, opened, simulated, the_job, walked, watched
+from test_simulate import four
+
+from collectors.detectors.incast import buffer_bytes, fill_seconds
+from collectors.detectors.policy import Incast, Policy
+from collectors.detectors.run import watch
+from collectors.detectors.view import view
+
+INCAST = {"kind": "incast", "host": "gpu-0005", "rail": 2, "start": 13, "end": 47}
+
+
+@pytest.mark.parametrize("sampling", [0, 1_000_000])
+@pytest.mark.parametrize("made", [("all-reduce", None), ("all-to-all", None), ("all-reduce", "tree")])
+@pytest.mark.parametrize("senders", [8, 16])
+def test_an_incast_is_found_beside_any_collective(sampling: int, made: tuple[str, str | None], senders: int) -> None:
+    fault = INCAST | {"senders": senders}
+    hits(watched(simulated([fault], the_job(*made), sampling=sampling)), fault, within=3)
+
+
+def test_flow_samples_name_the_senders() -> None:
+    run = simulated([INCAST | {"senders": 10}], sampling=500_000)
+    (finding, *_) = [finding for _, finding in watched(run, ["incast"])]
+    leaf = finding.evidence["at"][0]
+    to = pl.concat([one.flows for one in run[1:4]]).filter(device=leaf["device"], out_port=leaf["port"])
+    sources = to.group_by("src_ip").len().filter(pl.col("len") > 10).height
+    assert finding.evidence["senders_by"] == "flow-samples"
+    assert abs(finding.evidence["senders"] - sources) <= 1
+    assert 10 <= len(finding.evidence["sender_hosts"]) <= 11, "the ring's own sender may be one more"
+    assert "gpu-0005" not in finding.evidence["sender_hosts"]
+
+
+def test_pauses_name_them_without() -> None:
+    (finding, *_) = [finding for _, finding in watched(simulated([INCAST]), ["incast"])]
+    assert finding.evidence["senders_by"] == "pauses"
+    assert 10 <= finding.evidence["senders"] <= 20
+    assert finding.evidence["fill_seconds"] > 0
+
+
+def test_late_counters_delay_it_by_less_than_an_interval() -> None:
+    hits(watched(simulated([INCAST], the_job("all-to-all"), refresh=7.0)), INCAST, within=3)
+
+
+def test_without_marks_the_watermark_and_pauses_upstream_show_it() -> None:
+    drift = {"kind": "config-drift", "device": "leaf-compute-s000-l2-p0", "setting": "ecn", "start": 0, "end": 90}
+    run = simulated([drift, INCAST])
+    assert [row[1:] for row in opened(watched(run, ["incast"]))] == [
+        ("incast", "incast", {"host": "gpu-0005", "rail": 2})
+    ]
+
+
+@pytest.mark.parametrize("kind", ["slow-receiver", "slow-rail", "pfc-storm"])
+@pytest.mark.parametrize("made", [("all-reduce", None), ("all-to-all", None), ("all-reduce", "tree")])
+def test_a_host_that_takes_too_little_is_no_incast(kind: str, made: tuple[str, str | None]) -> None:
+    fault: dict[str, Any] = {"kind": kind, "host": "gpu-0000", "rail": 0, "start": 13, "end": 47}
+    assert watched(simulated([fault], the_job(*made)), ["incast"]) == []
+
+
+def test_few_senders_are_none() -> None:
+    """Two senders of line rate fill the queue all the same: a burst of a tree's children looks like it."""
+    assert watched(simulated([INCAST | {"senders": 3}], sampling=1_000_000), ["incast"]) == []
+
+
+def test_the_number_of_senders_is_policy() -> None:
+    run = simulated([INCAST | {"senders": 4}], sampling=1_000_000)
+    lower = watch(four(), Policy(incast=Incast(senders=3)), codes=["incast"])
+    assert len(opened(walked(run, lower))) == 1
+
+
+def test_a_burst_within_one_interval_is_none() -> None:
+    assert watched(simulated([INCAST | {"start": 12, "end": 18}]), CODES) == []
+
+
+def test_the_time_to_fill_is_that_of_what_is_too_much() -> None:
+    """64 MB before 8 senders of 50 GB/s each into 50 GB/s: 64 MB over 350 GB/s."""
+    assert fill_seconds(64e6, 8, 50e9, 50e9) == pytest.approx(64e6 / 350e9, abs=1e-9)
+    assert fill_seconds(64e6, 1, 50e9, 50e9) is None
+    seen = view(four())
+    room = buffer_bytes(seen, int(seen.keys.filter(device=LEAF)["id"][0]))
+    assert room is None or room > 1e6
