@@ -198,11 +198,16 @@ def test_sflow_is_read_by_us(folder: Path, recording: Recording, tmp_path: Path)
             got.extend(polls)
 
         task = asyncio.create_task(source.run(ports, emit, 0.5))
-        await asyncio.sleep(1.0)
+        async with asyncio.timeout(120):
+            while not got:  # compiling takes a while; then it says each interval who was silent
+                await asyncio.sleep(0.1)
         with playing(folder, "--sflow", f"127.0.0.1:{port}", "--targets", str(file), "--speed", "20") as process:
             ended = await asyncio.to_thread(process.wait, 60)
             assert ended == 0
-            await asyncio.sleep(1.5)
+            async with asyncio.timeout(60):
+                while sum(poll.flows.height for poll in got) < recording.flows.height:
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(1.0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
