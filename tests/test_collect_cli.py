@@ -61,7 +61,7 @@ def command(*words: str) -> list[str]:
 
 def demonstrated(env: Mapping[str, str]) -> tuple[dict[str, Any], str]:
     run = subprocess.run(
-        command("--demo", "--agents", "2", "--period", "0.5", "--for", "3", "--json"),
+        command("--demo", "--agents", "2", "--period", "0.5", "--for", "6", "--json"),
         env=env, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
