@@ -57,7 +57,7 @@ def switch_ports() -> list[int]:
     """Cabled ports of the switch that has most of them."""
     cabled = np.flatnonzero(seen().on_switch & (seen().peer != NONE))
     device = np.bincount(seen().device[cabled]).argmax()
-    return cabled[seen().device[cabled] == device].tolist()
+    return [int(port) for port in cabled[seen().device[cabled] == device]]
 
 
 def test_a_finding_is_told_once_and_clears_after_quiet_intervals() -> None:

@@ -110,7 +110,7 @@ def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
     mine, theirs = truth.subject, finding.subject
     if "network" in mine:
         if "tier" in theirs:
-            return theirs.get("network") == mine["network"] and theirs["tier"] == mine.get("tier", theirs["tier"])
+            return bool(theirs.get("network") == mine["network"] and theirs["tier"] == mine.get("tier", theirs["tier"]))
         return _device(theirs) in _switches(plan, mine.get("tier"))
     if set(mine) & {"link", "ends", "ports", "rail"}:
         return bool(_ends(plan, mine) & _ends(plan, theirs))
