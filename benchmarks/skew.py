@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collectors.detectors.skew.montecarlo import ROUNDING, counted, sampled, throws
+from collectors.detectors.skew.montecarlo import ROUNDING, counted, enough, sampled, throws
 from collectors.detectors.skew.phi import Floats
 
 MEMBERS = (4, 8, 16, 32, 60, 64, 128)
@@ -27,6 +27,8 @@ WEIGHTS = ("equal", "lognormal", "Pareto")
 INPUTS = ("exact", "sFlow", "counters")
 SAMPLES_A_FLOW = 4
 LARGE = 1024
+LUCK = 8
+"""Times as many sets beside counters, where the luck of the samples is what counts."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ def weights(kind: str, flows: int, rng: np.random.Generator) -> Floats:
 def false_alarms(members: int, flows: int, kind: str, given: str, effort: Effort) -> float:
     """Part of the trials in which a good hash is called uneven, over the level."""
     rng = np.random.default_rng([members, flows, WEIGHTS.index(kind), INPUTS.index(given)])
-    wrong = 0.0
-    for number in range(effort.sets):
+    wrong, sets = 0.0, effort.sets * (LUCK if given == "counters" else 1)
+    for number in range(sets):
         real = weights(kind, flows, rng)
         samples = rng.multinomial(SAMPLES_A_FLOW * flows, real).astype(np.float64)
         samples = samples[samples > 0]
+        if given == "counters" and not enough(samples, members):
+            continue
         none = np.ones(members)
         shown = {"exact": sampled(real, none), "sFlow": sampled(samples, none), "counters": counted(samples, none)}
         # samples say where they went: what is thrown is what was sampled; counters see everything
@@ -67,7 +71,7 @@ def false_alarms(members: int, flows: int, kind: str, given: str, effort: Effort
         seen = throws(thrown, members, 1.0, effort.trials, 2 * number + 10)
         above = len(null) - np.searchsorted(null, seen * (1 - ROUNDING) - 1e-12)
         wrong += float(((1 + above) / (1 + effort.draws) <= effort.level).mean())
-    return wrong / effort.sets / effort.level
+    return wrong / sets / effort.level
 
 
 def power(members: int, flows: int, collapse: int = 2, groups: int = 8, trials: int = 20_000) -> float:

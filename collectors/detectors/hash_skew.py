@@ -17,7 +17,7 @@ from collectors.detectors import Signal
 from collectors.detectors.interval import Interval
 from collectors.detectors.policy import Policy
 from collectors.detectors.skew.busy import busy_signals
-from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal, why
+from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal
 from collectors.detectors.skew.members import usable, working
 from collectors.detectors.skew.observe import Flows, Observer, Words, moving
 from collectors.detectors.skew.tiers import Judged, groups_of, judged
@@ -126,11 +126,11 @@ class HashSkew:
         if ports is not None:
             yield ports
         elif result.holds(level):
-            cause = why(found, result.groups)
+            cause, signal = tier_signal(found)
             if cause.planned(tier.tier):
                 self._note(f"{tier.network}, {tier.tier}: hashes as planned, and that is uneven with these flows")
             else:
-                yield tier_signal(found, cause)
+                yield signal
         else:
             yield from group_signals(found)
 

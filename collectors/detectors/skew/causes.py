@@ -15,6 +15,7 @@ from collectors.detectors.skew.observe import Entries
 from collectors.detectors.skew.pairs import expected, factor, inverse_members
 from collectors.detectors.skew.phi import chi2_tail, cov2
 from collectors.detectors.skew.planned import fits
+from collectors.detectors.skew.pooling import screen
 from collectors.detectors.skew.regularity import steps
 from collectors.detectors.skew.tiers import Group, Judged, upstream_of
 from collectors.detectors.view import Mask, View
@@ -25,6 +26,7 @@ NAMED = 8
 SOURCE_PORTS = 0x4000
 """That RoCE drivers draw from (Linux, ``rdma_flow_label_to_udp_sport``)."""
 ENOUGH_PAIRS = 16
+MEDIAN = 0.5
 UNUSED = 0.25
 """Of a group's members: more that carry nothing are not weights, or routes that are missing."""
 
@@ -152,17 +154,27 @@ def _hashes(found: Found, groups: Sequence[Group]) -> dict[str, Any]:
     return {"hashes_as": {tier: round(part, 2) for tier, part in share.items()}} if share else {}
 
 
-def tier_signal(found: Found, cause: Why) -> Signal:
-    """One signal of a tier where most of its groups show it, else of the group that shows it most."""
+def tier_signal(found: Found) -> tuple[Why, Signal]:
+    """One signal of a tier where most of its groups show it, else of the group that shows it most; and its cause."""
     groups = found.result.groups
-    showing = [group for group in groups if chi2_tail(group.thrown.statistic, group.freedom) < 0.5]
-    evidence = {**found.numbers(groups), **cause.evidence, "showing": len(showing)}
-    if len(groups) > 1 and len(showing) >= found.policy.spread * len(groups):
-        subject: dict[str, Any] = {"network": found.network, "tier": found.tier}
-        return Signal(CODE, cause.cause, subject, evidence, found.ports(groups))
     worst = max(groups, key=lambda group: (group.phi, -group.number))
-    evidence = {**found.numbers([worst]), **cause.evidence}
-    return Signal(CODE, cause.cause, found.subject(worst), evidence, found.ports([worst]))
+    if not _spread(found, [group for group in groups if group is not worst]):
+        cause = _of_one(found, worst)
+        evidence = {**found.numbers([worst]), **cause.evidence}
+        return cause, Signal(CODE, cause.cause, found.subject(worst), evidence, found.ports([worst]))
+    cause = why(found, groups)
+    subject = {"network": found.network, "tier": found.tier}
+    return cause, Signal(
+        CODE, cause.cause, subject, {**found.numbers(groups), **cause.evidence}, found.ports(groups)
+    )  # fmt: skip
+
+
+def _spread(found: Found, rest: Sequence[Group]) -> bool:
+    """Whether the groups are uneven without the worst of them too, and most of them are."""
+    if not rest or screen([group.phi for group in rest], [group.freedom for group in rest]) > found.policy.screen:
+        return False
+    showing = sum(chi2_tail(group.thrown.statistic, group.freedom) < MEDIAN for group in rest)
+    return showing >= found.policy.spread * len(rest)
 
 
 def group_signals(found: Found) -> Iterator[Signal]:

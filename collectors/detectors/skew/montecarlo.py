@@ -71,6 +71,14 @@ def counted(samples: npt.ArrayLike, loads: npt.ArrayLike, seed: int = 0) -> Thro
     return Thrown(rows, np.asarray(loads, dtype=np.float64), beside_counters(c))
 
 
+def enough(samples: npt.ArrayLike, members: int) -> bool:
+    """Whether a group beside counters can be judged: half as many sampled flows as members.
+
+    With fewer, hardly any two flows meet, and CoV² says how unequal the flows are, which nobody knows exactly.
+    """
+    return 2 * np.asarray(samples).size >= members
+
+
 @dataclass(frozen=True)
 class Verdict:
     """``p`` and what it was counted from; ``draws`` is less than asked for where p cannot be small."""
