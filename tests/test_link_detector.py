@@ -135,8 +135,9 @@ def test_counters_of_different_things_are_no_loss() -> None:
 
 def test_packets_that_arrived_broken_are_errors_and_no_grey_loss() -> None:
     one = hand()
-    broken = {A: {"tx_packets": 1e6}, B: {"rx_packets": 998_000, "rx_errors": 2000}}
-    one.run(6, {A: {"tx_packets": 1e6}, B: {"rx_packets": 1e6, "rx_errors": 0}})
+    whole: dict[int, dict[str, float]] = {A: {"tx_packets": 1e6}, B: {"rx_packets": 1e6, "rx_errors": 0}}
+    one.run(6, whole)
+    broken = whole | {B: {"rx_packets": 998_000, "rx_errors": 2000}}
     assert [signal.cause for signal in one.run(3, broken)] == ["errors"]
 
 

@@ -62,8 +62,8 @@ class Errors:
 def run_length(chances: Sequence[float], policy: Thresholds) -> float:
     """Mean intervals until the alarm, where an interval has i bad codewords with ``chances[i]`` (cap and more: last).
 
-    Exact: the sum moves on a grid of halves, a Markov chain (Brook and Evans 1972). Raises ValueError where the policy's
-    numbers are no multiples of a half.
+    Exact: the sum moves on a grid of halves, a Markov chain (Brook and Evans 1972). Raises ValueError where the
+    policy's numbers are no multiples of a half.
     """
     steps = [2 * (min(i, policy.errors_cap) - policy.errors_reference) for i in range(len(chances))]
     states = round(2 * policy.errors_alarm)
