@@ -19,6 +19,7 @@ from snmp_fake import IFX, Fake, answer, counter64, serving, switch, text
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.snmp import Snmp, ber, decode
 from collectors.sources.snmp.ber import parts
+from collectors.sources.snmp.walk import broadest
 
 PLAN = {f"Ethernet{n}": f"swp{n}" for n in range(1, 5)}
 UPTIME = parts("1.3.6.1.2.1.1.3.0")
@@ -225,6 +226,43 @@ def test_too_big_makes_answers_smaller() -> None:
     (poll,), _ = polled(fake)
     assert poll.outcome is Outcome.OK
     assert values(poll, "rx_bytes")["swp4"] == 4000
+
+
+def test_answers_cut_short_are_asked_for_no_larger_than_they_come() -> None:
+    """Cut within a row, too: what an agent has room for is learned once, and nothing is lost or read twice."""
+    asked: list[int] = []
+
+    def answers(fake: Fake, datagram: bytes) -> list[tuple[float, bytes]]:
+        said = decode.decode(datagram)
+        assert said is not None
+        if said.type != ber.GET_BULK:
+            return [(0, fake.honest(datagram))]
+        asked.append(said.index * len(said.varbinds))
+        return [(0, answer(said, fake.bulk([oid for oid, _, _ in said.varbinds], said.index)[:31]))]
+
+    fake = Fake(switch(70), answers)
+    plan = {f"Ethernet{n}": f"swp{n}" for n in range(1, 71)}
+
+    async def body(source: Snmp) -> None:
+        async with serving(fake):
+            for turn in range(3):
+                asked.clear()
+                poll = await source.poll(Target("d", "127.0.0.1", fake.port, plan, v2c()), 20)
+                assert poll.outcome is Outcome.OK
+                assert values(poll, "rx_bytes") == {f"swp{n}": 1000 * n for n in range(1, 71)} | {None: None}
+                assert turn == 0 or max(asked) <= 31
+
+    run(body)
+
+
+@given(rows=st.integers(1, 600), columns=st.integers(1, 80), room=st.integers(1, 500))
+def test_columns_share_requests_where_that_takes_fewer(rows: int, columns: int, room: int) -> None:
+    width = broadest(rows, columns, room)
+    assert 1 <= width <= min(columns, room, 48)
+    alone = columns * -(-rows // room)
+    whole, rest = divmod(columns, width)
+    together = whole * -(-rows // (room // width)) + (-(-rows // (room // rest)) if rest else 0)
+    assert together <= alone
 
 
 def test_an_agent_with_an_error_gives_the_rest() -> None:

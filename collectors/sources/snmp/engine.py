@@ -7,34 +7,25 @@ Under way at once are at most as many as the socket's buffer holds answers; the 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from ipaddress import ip_address
 
 import numpy as np
 
 from collectors.sources import Outcome
 from collectors.sources.snmp import ber, decode
-from collectors.sources.snmp.decode import Octets
-from collectors.sources.snmp.icmp import queued_errors, report_errors
-from collectors.sources.snmp.security import Security, Usm, Verdict
+from collectors.sources.snmp.icmp import queued_errors
+from collectors.sources.snmp.request import Agent, Request, numbers
+from collectors.sources.snmp.security import Usm, Verdict
+from collectors.sources.snmp.sockets import answers, open_socket
 
 TICK = 0.02
 """Seconds between looks at what has waited too long."""
 BURST = 64
 """Datagrams that are read before other work gets its turn."""
-_BUFFER = 1 << 23
-_FIELDS = struct.Struct(">BBIBBBBBB")
-_SHORTEST = 1 << 23
-"""A whole number from here up to 31 bits takes four octets."""
-_ANSWER = 4096
-"""Octets of the socket's buffer that an answer of 1,500 octets takes, kernel's bookkeeping included."""
 _REMEMBERED = 4096
+"""Requests of which it is remembered how they ended, and as many again."""
 _REPORTS = {
     1: "the agent has no such security level for this user", 2: "outside the agent's time window",
     3: "the agent does not know this user", 4: "the agent is another engine than before",
@@ -43,55 +34,6 @@ _REPORTS = {
 }  # fmt: skip
 """usmStats of RFC 3414 by their last sub-identifier."""
 _USM_STATS = (1, 3, 6, 1, 6, 3, 15, 1, 1)
-
-Answer = Callable[[Octets, list[int]], bool]
-"""Takes an answer and its head (``decode.message``); False: it is malformed inside, ask again."""
-Failure = Callable[[Outcome, str], None]
-
-
-class Agent:
-    """One agent: its address, how messages to it are wrapped, and what has gone wrong with it since a poll began."""
-
-    __slots__ = ("address", "family", "refused", "security", "wrong")
-
-    def __init__(self, address: str, port: int, security: Security) -> None:
-        found = ip_address(address)
-        self.family = socket.AF_INET if found.version == 4 else socket.AF_INET6
-        self.address = (str(found), port)
-        self.security = security
-        self.wrong = 0
-        """Answers since the poll began that were malformed."""
-        self.refused = ""
-        """Why an answer since the poll began was not believed."""
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A PDU on its way to an agent, and who takes its answer or its failure; one of the two is called, once."""
-
-    agent: Agent
-    tag: int
-    answer: Answer
-    failure: Failure
-    patience: float
-    """Seconds to wait for an answer before asking again."""
-    binds: bytes = b""
-    repetitions: int = 0
-    tries: int = 1
-    """How often it may still be sent."""
-    discovery: bool = False
-    number: int = 0
-    message: bytes = b""
-    due: float = 0.0
-    resynced: bool = False
-
-    def pdu(self) -> bytes:
-        """Its PDU: number, no error or non-repeaters, repetitions, varbinds."""
-        if self.repetitions < 0x80 and self.number >= _SHORTEST:
-            body = _FIELDS.pack(2, 4, self.number, 2, 1, 0, 2, 1, self.repetitions)
-        else:
-            body = ber.integer(self.number) + ber.integer(0) + ber.integer(self.repetitions)
-        return ber.tlv(self.tag, body + ber.tlv(ber.SEQUENCE, self.binds))
 
 
 class Engine:
@@ -103,6 +45,7 @@ class Engine:
         self._pending: dict[int, Request] = {}
         self._waiting: deque[Request] = deque()
         self._recent: dict[int, str] = {}
+        self._older: dict[int, str] = {}
         self._limit = 32
         self._reading = False
         self._outbox: list[Request] = []
@@ -110,7 +53,7 @@ class Engine:
         self._space = bytearray(65536)
         self._buffer = np.frombuffer(self._space, np.uint8)
         self._head = np.zeros(decode.HEAD, np.int64)
-        self._numbers = _numbers()
+        self._numbers = numbers()
 
     @property
     def under_way(self) -> int:
@@ -186,8 +129,8 @@ class Engine:
     def _socket(self, family: int) -> socket.socket:
         opened = self._sockets.get(family)
         if opened is None:
-            opened = self._sockets[family] = _open_socket(family)
-            self._limit = max(32, opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ANSWER)
+            opened = self._sockets[family] = open_socket(family)
+            self._limit = max(32, answers(opened))
             asyncio.get_running_loop().add_reader(opened, self._readable, opened)
         return opened
 
@@ -225,7 +168,7 @@ class Engine:
         number = head[decode.ID] if head[decode.VERSION] == 3 else head[decode.REQUEST]
         request = self._pending.get(number)
         if request is None:
-            self.counts[self._recent.get(number, "unknown")] += 1
+            self.counts[self._recent.get(number) or self._older.get(number, "unknown")] += 1
         elif address != request.agent.address:
             self.counts["unknown"] += 1
         elif head[decode.TYPE] == ber.REPORT and not head[decode.FLAGS] & 1:
@@ -302,8 +245,8 @@ class Engine:
         """Take a request off; an answer that still comes for it is counted by ``why``."""
         del self._pending[request.number]
         self._recent[request.number] = why
-        if len(self._recent) > _REMEMBERED:
-            del self._recent[next(iter(self._recent))]
+        if len(self._recent) >= _REMEMBERED:
+            self._older, self._recent = self._recent, {}
         if self._waiting and len(self._pending) < self._limit:
             self.ask(self._waiting.popleft())
 
@@ -334,24 +277,3 @@ def _silence(agent: Agent) -> tuple[Outcome, str]:
     if agent.wrong:
         return Outcome.MALFORMED, "its answers are malformed or cut short"
     return Outcome.SILENT, "no answer"
-
-
-def _open_socket(family: int) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_DGRAM)
-    opened.setblocking(False)
-    for option in (getattr(socket, "SO_RCVBUFFORCE", 33), socket.SO_RCVBUF):
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-            break
-        except PermissionError:
-            continue  # only root may go beyond the system's bound
-    report_errors(opened)
-    opened.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104  answers come to where we asked from
-    return opened
-
-
-def _numbers() -> Iterator[int]:
-    """Numbers of four octets, 30 bits of them beyond guessing: an answer that bears one has seen the request."""
-    while True:
-        for number in struct.unpack("256I", os.urandom(1024)):
-            yield number & 0x7F7FFFFF | _SHORTEST

@@ -38,8 +38,8 @@ class Options:
     """How to ask one agent.
 
     ``retries``: times a request is sent again; ``window``: requests under way at once; ``varbinds``: asked for in one
-    answer (100 is what net-snmp gives at most unless told otherwise); ``most``: taken in one poll; ``refresh_seconds``: age at
-    which names of ports are read again; ``slow_seconds``: age at which texts and what hardly changes are.
+    answer (100 is what net-snmp gives at most unless told otherwise); ``most``: taken in one poll; ``refresh_seconds``:
+    age at which names of ports are read again; ``slow_seconds``: age at which texts and what hardly changes are.
     """
 
     who: User | Community

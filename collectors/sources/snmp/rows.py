@@ -57,7 +57,7 @@ def frame(
     table.update(_texts(harvest, found, cells, height))
     if uptime is not None:
         table["uptime_seconds"] = _last(uptime * 0.01, height)
-    rows = pl.DataFrame(pa.RecordBatch.from_arrays(list(table.values()), list(table)))
+    rows = pl.Series(pa.RecordBatch.from_arrays(list(table.values()), list(table))).struct.unnest()
     for at, key in enumerate(ports.keys, 2):
         rows.insert_column(at, key)
     return rows if present.all() else rows.filter(pl.Series(present))

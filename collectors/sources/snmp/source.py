@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.snmp import ber, decode, tables
 from collectors.sources.snmp.decode import Message, Octets, Words
-from collectors.sources.snmp.engine import Agent, Engine, Request
+from collectors.sources.snmp.engine import Engine
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.options import Options, options
 from collectors.sources.snmp.ports import Ports, ports_of
+from collectors.sources.snmp.request import Agent, Request
 from collectors.sources.snmp.rows import cells_of, frame
 from collectors.sources.snmp.security import Clock, Usm, security
 from collectors.sources.snmp.walk import AMPLE, Walk

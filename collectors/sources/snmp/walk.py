@@ -15,9 +15,10 @@ import numpy as np
 from collectors.sources import Outcome
 from collectors.sources.snmp import ber, decode
 from collectors.sources.snmp.decode import Octets, Words
-from collectors.sources.snmp.engine import Agent, Engine, Request
+from collectors.sources.snmp.engine import Engine
 from collectors.sources.snmp.harvest import Harvest
 from collectors.sources.snmp.options import Options
+from collectors.sources.snmp.request import Agent, Request
 
 PROBED = 20
 """Columns that a first request asks for one row of each."""
@@ -90,6 +91,7 @@ class Walk:
         for chain in self._active:
             if chain.request is not None:
                 self._engine.cancel(chain.request)
+                chain.request = None
         self._active.clear()
         self._queue.clear()
 
@@ -123,8 +125,7 @@ class Walk:
         """Ask for the next rows of a chain; one whose columns have all ended makes room for the next."""
         width, size = decode.binds(chain.ask, chain.cursors, self._out)
         if not width:
-            self._active.discard(chain)
-            self._pump()
+            self._drop(chain)
             return
         if width < chain.width:
             chain.width, chain.ask = width, chain.ask[:width]
@@ -192,8 +193,7 @@ class Walk:
 
     def _split(self, chain: Chain) -> None:
         self._queue.extend(chain.apart())
-        self._active.discard(chain)
-        self._pump()
+        self._drop(chain)
 
     def _refused(self, chain: Chain, request: Request, error: int) -> None:
         if error == TOO_BIG and request.repetitions > 1:
@@ -208,7 +208,12 @@ class Walk:
     def _stop(self, chain: Chain, outcome: Outcome, detail: str) -> None:
         """Give up one chain; the others go on."""
         self.problems.append((outcome, detail))
+        self._drop(chain)
+
+    def _drop(self, chain: Chain) -> None:
+        """Be done with a chain. It and its request hold each other: undone here, not by the collector of garbage."""
         self._active.discard(chain)
+        chain.request = None
         self._pump()
 
     def _failure(self, outcome: Outcome, detail: str) -> None:
