@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from planned import planned
 from small_plans import plan_of
-from storms import LEAF, SPINE, hits, opened, simulated, the_job, watched
+from storms import LEAF, hits, opened, simulated, the_job, watched
 from test_simulate import four
 from test_simulate_faults import host_port, up_ports
 

@@ -78,12 +78,13 @@ class Incast:
         return found
 
     def _queues(self, interval: Interval, fast: Mask, marked: Floats) -> Mask:
-        """Ports whose queue was long: by marks; where none are made, by its watermark and pauses upstream."""
-        by_marks: Mask = marked >= self.policy.marked_share * self.rules.pmax
+        """Ports whose queue was long: by its watermark and marks; where none are made, by pauses upstream."""
+        high = self.rules.gauge(interval, "queue_watermark_bytes")
+        long = high >= self.policy.queue_kmax * self.rules.kmax
+        by_marks: Mask = (marked >= self.policy.marked_share * self.rules.pmax) & (long | np.isnan(high))
         unmarked = fast & ~(marked > 0)
         if not unmarked.any():
             return by_marks
-        long = self.rules.gauge(interval, "queue_watermark_bytes") >= self.policy.queue_kmax * self.rules.kmax
         candidates = unmarked & long
         if candidates.any():
             asks = self.rules.rate(interval, "tx_pfc_pause_seconds") >= self.policy.paused_share
@@ -106,11 +107,15 @@ class Incast:
         if to.height >= SAMPLES_A_SENDER * self.policy.senders:
             return self._sampled(flows, to)
         asked = self._asked(interval)
-        rose = (asked >= self.policy.paused_share) & (asked >= self._calm + ROSE)
-        same = self.view.host_facing & (self.view.network == self.view.network[port])
+        same = (
+            (asked >= self.policy.paused_share) & self.view.host_facing & (self.view.network == self.view.network[port])
+        )
         if self.view.rail[port] != NONE:
             same &= self.view.rail == self.view.rail[port]
-        ports = np.flatnonzero(rose & same & (np.arange(self.view.ports) != port))
+        same[port] = False
+        rose = same & (asked >= self._calm + ROSE)
+        # beside other collisions the senders may have been paused before
+        ports = np.flatnonzero(rose if rose.sum() >= self.policy.senders else same)
         return Fan(tuple(ports.tolist()), len(ports), "pauses")
 
     def _sampled(self, flows: pl.DataFrame, to: pl.DataFrame) -> Fan:

@@ -169,12 +169,12 @@ class Incast(Thresholds):
 
     rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the victim's port sends")] = 0.5
     """Below it the port has room, and what stands in its queue is a burst of a moment."""
-    marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.5
-    """A queue between Kmin and Kmax all the time marks half of Pmax; an all-to-all's last flows reach a fiftieth."""
+    marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.25
+    """An incast beside an all-to-all marks 0.4 of Pmax over an interval; an all-to-all's own last flows a fiftieth."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0
-    """Where nothing is marked, the queue must have gone beyond what marking allows, and upstream ports be paused."""
-    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.3
-    """Six senders that share a port stand still for five sixths of the time; 0.3 leaves room for their idle phases."""
+    """Three or more at line rate pass it before they slow down; a tree's two children do not."""
+    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.15
+    """Senders to one port alone stand still for most of the time; beside an all-to-all for a fifth."""
     host_pause_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the host pauses")] = 0.05
     """Who pauses its leaf is a slow receiver (slow-rail) or a storm, however many send to it."""
     senders: Annotated[int, Field(ge=2, description="senders at least")] = 6
