@@ -219,3 +219,15 @@ def test_odd_samples_do_no_harm(change: dict[str, Any]) -> None:
     for signals in steps(odd)[1]:
         assert all(signal.cause in DETECTIONS["hash-skew"].causes for signal in signals)
     assert steps(pl.DataFrame(schema=FLOW_SCHEMA))[1] == [[]]
+
+
+def test_a_fault_that_begins_within_an_interval_is_found_in_the_next() -> None:
+    found = run(four, {"kind": "regular-ports", "step": 16, "start": 15, "end": 40})
+    assert found[0] == []
+    assert said(found[2]) == [("key-regularity", {"network": "compute"})]
+
+
+def test_a_tier_that_is_uneven_as_planned_is_noted_and_not_called_skew() -> None:
+    """Leaf and spine leave five bits of these ports to choose from; the planned third hash finds two of them fixed."""
+    found = run(three, seconds=10.0)
+    assert found == [[]]

@@ -43,24 +43,29 @@ class _Tier:
     """By group: whether it is one of them."""
     identity: Words = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     port: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    samples: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     tests: list[int] = field(default_factory=list)
     signals: tuple[Signal, ...] = ()
     idle: int = 0
 
     def fresh(self, flows: Flows) -> float:
-        """Part of the samples whose flows are new, or on another member than when they were judged."""
-        if not len(flows):
-            return 0.0
+        """Part of the samples whose flows are new or moved since they were judged, or of those then that are gone.
+
+        What is left of a mixture, as of an interval in which a hash was changed, is worth judging too.
+        """
         at = np.minimum(np.searchsorted(self.identity, flows.identity), max(len(self.identity) - 1, 0))
-        known = np.zeros(len(flows), dtype=np.bool_)
-        if len(self.identity):
-            known = (self.identity[at] == flows.identity) & (self.port[at] == flows.port)
-        return float(flows.samples[~known].sum() / flows.samples.sum())
+        if not len(self.identity) or not len(flows):
+            return float(len(flows) > 0)
+        known = (self.identity[at] == flows.identity) & (self.port[at] == flows.port)
+        still = np.zeros(len(self.identity), dtype=np.bool_)
+        still[at[known]] = True
+        new, gone = flows.samples[~known].sum() / flows.samples.sum(), self.samples[~still].sum() / self.samples.sum()
+        return float(max(new, gone))
 
     def remember(self, flows: Flows, now_ns: int) -> int:
         """These flows are judged now; gives the number of such judgements within a day."""
         order = np.argsort(flows.identity)
-        self.identity, self.port = flows.identity[order], flows.port[order]
+        self.identity, self.port, self.samples = flows.identity[order], flows.port[order], flows.samples[order]
         self.tests = [at for at in self.tests if at > now_ns - DAY_NS] + [now_ns]
         return len(self.tests)
 

@@ -49,7 +49,7 @@ class HashSkew(Thresholds):
     """2 s for a verdict; two-fold collapse is certain with 8 groups of 16 flows."""
     floor: Annotated[float, Field(ge=0, lt=1, description="of the members' speed, carried in the interval")] = 0.01
     """Less is the idle phase of a collective, or what is not a job's."""
-    fresh: Annotated[float, Field(gt=0, le=1, description="of the samples: new flows, or moved ones")] = 0.25
+    fresh: Annotated[float, Field(gt=0, le=1, description="of the samples: flows new, moved or gone")] = 0.25
     """The same flows on the same members are no new evidence; half of them move when a hash is put right."""
     moving: Annotated[float, Field(gt=0, le=1, description="of flows with two samples: on several members")] = 0.1
     """A hash that stays keeps a flow where it is; spraying and adaptive routing do not, and have no hash to judge."""
