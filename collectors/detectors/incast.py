@@ -55,8 +55,9 @@ class Incast:
         rate = interval.rate("tx_bytes") / self.view.capacity
         mean = np.where(np.isfinite(self._rates), (rate + self._rates) / 2, rate)
         fast = self.victims & (mean >= self.policy.rate_share)
+        full = self.victims & (mean >= self.policy.unmarked_rate_share)
         marked = self._marked(interval, fast)
-        pressed = fast & self._queues(interval, fast, marked)
+        pressed = fast & self._queues(interval, full, marked)
         self._rates = rate
         if not pressed.any():
             self._streak[:] = 0
@@ -77,15 +78,16 @@ class Incast:
         found: Floats = np.divide(marks, sent, out=np.full(len(sent), np.nan), where=sent > 0)
         return found
 
-    def _queues(self, interval: Interval, fast: Mask, marked: Floats) -> Mask:
+    def _queues(self, interval: Interval, full: Mask, marked: Floats) -> Mask:
         """Ports whose queue was long: by its watermark and marks; where none are made, by pauses upstream."""
         high = self.rules.gauge(interval, "queue_watermark_bytes")
         long = high >= self.policy.queue_kmax * self.rules.kmax
         by_marks: Mask = (marked >= self.policy.marked_share * self.rules.pmax) & (long | np.isnan(high))
-        unmarked = fast & ~(marked > 0)
+        unmarked = full & ~(marked > 0)
         if not unmarked.any():
             return by_marks
-        candidates = unmarked & long
+        # a watermark alone may be a burst too short for a single mark
+        candidates = unmarked & long & (self.rules.gauge(interval, "queue_depth_bytes") >= self.rules.kmin)
         if candidates.any():
             asks = self.rules.rate(interval, "tx_pfc_pause_seconds") >= self.policy.paused_share
             upstream = np.bincount(self.view.device[asks], minlength=len(self.view.device_names)) > 0

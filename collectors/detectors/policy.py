@@ -171,6 +171,8 @@ class Incast(Thresholds):
     """Below it the port has room, and what stands in its queue is a burst of a moment."""
     marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.25
     """An incast beside an all-to-all marks 0.4 of Pmax over an interval; an all-to-all's own last flows a fiftieth."""
+    unmarked_rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate, where nothing is marked")] = 0.7
+    """Without marks only line rate but for a collective's idle phases shows that the queue stood."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0
     """Three or more at line rate pass it before they slow down; a tree's two children do not."""
     paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.15
@@ -218,8 +220,8 @@ class ConfigDrift(Thresholds):
     """Settings are read every 30 s or on change; a quarter of an hour outlasts a device that is down."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax: a queue that must mark")] = 1.0
     """Beyond Kmax every packet is marked with Pmax at least."""
-    moved_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the queue sent")] = 0.05
-    """Packets that pass are marked; a queue that stands still marks none."""
+    moved_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the queue sent")] = 0.7
+    """A queue that stands makes its port send at line rate: with less it was a burst, too short for a mark."""
     paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the port is paused at most")] = (
         0.05
     )
