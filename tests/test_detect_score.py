@@ -57,6 +57,9 @@ def test_a_masked_fault_may_be_found_and_need_not() -> None:
     truth = replace(TRUTH, subject=link())
     assert tally([truth, hidden], told(120, link())) == (1, 1, 1, 0, 0)
     assert tally([truth, hidden], told(120, link()), told(120, link(1))) == (1, 1, 1, 0, 0)
+    same = replace(hidden, subject=link(), cause="errors")
+    assert tally([truth, same], told(120, link()), told(130, link())) == (1, 1, 1, 0, 0)
+    assert tally([same, truth], told(120, link(), cause="errors")) == (1, 1, 0, 0, 0), "one subject has one finding"
 
 
 def test_two_faults_are_two_hits() -> None:

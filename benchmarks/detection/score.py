@@ -82,10 +82,10 @@ def score(plan: Plan, truths: Sequence[Truth], told: Iterable[Told], seconds: fl
 
 def _count(tally: Tally, hit: set[int], plan: Plan, truths: Sequence[Truth], one: Told) -> None:
     about = [n for n, truth in enumerate(truths) if matches(plan, truth, one.finding) and one.at_ns > truth.onset_ns]
-    if any(n in hit or truths[n].masked for n in about):
-        return
-    in_time = [n for n in about if one.at_ns <= truths[n].deadline_ns]
+    in_time = [n for n in about if one.at_ns <= truths[n].deadline_ns and n not in hit and not truths[n].masked]
     if not in_time:
+        if any(n in hit or truths[n].masked for n in about):
+            return
         tally.false += 1
         tally.late += bool(about)
         what = f"{one.finding.code}/{one.finding.cause}" + (" late" if about else "")
