@@ -220,8 +220,8 @@ class ConfigDrift(Thresholds):
     """Settings are read every 30 s or on change; a quarter of an hour outlasts a device that is down."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax: a queue that must mark")] = 1.0
     """Beyond Kmax every packet is marked with Pmax at least."""
-    moved_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the queue sent")] = 0.7
-    """A queue that stands makes its port send at line rate: with less it was a burst, too short for a mark."""
+    moved_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the queue sent")] = 0.05
+    """Packets that pass are marked; a queue that stands still marks none."""
     paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the port is paused at most")] = (
         0.05
     )

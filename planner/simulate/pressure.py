@@ -106,6 +106,8 @@ def pressure(wires: Wires, span: Span, line: Floats, curves: Curve, drops: Mask 
     slow = np.divide(wires.gbps[:count], line[:count], out=np.ones(count), where=line[:count] > 0)
     busy = np.divide(entries.load[:count], wires.gbps[:count], out=np.zeros(count), where=wires.gbps[:count] > 0)
     paused = np.maximum(paused, np.where(switch & (wires.level[wires.head] == 0), busy * (1 - slow), 0.0))
+    # flows that end early leave the rest of a batch idle, their queue too
+    queue = queue * entries.active(span)[:count]
     if span.blocked is not None:
         paused = np.where(span.blocked[:count], 1.0, paused)
         stands = span.blocked[:count] & switch & (entries.wanting[:count] > 0)
@@ -136,6 +138,13 @@ class _Entries:
     def total(self, of: Floats) -> Floats:
         """Sum over each channel's flows."""
         found: Floats = np.bincount(self.channel, of[self.flow], self.channels).astype(np.float64)
+        return found
+
+    def active(self, span: Span) -> Floats:
+        """Share of the stretch for which any flow runs over each channel."""
+        found = np.zeros(self.channels)
+        part = span.until / span.seconds if np.isfinite(span.seconds) else np.ones(len(self.rates))
+        np.maximum.at(found, self.channel, part[self.flow])
         return found
 
     def overload(self) -> tuple[Floats, Ints]:
