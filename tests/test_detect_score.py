@@ -104,6 +104,8 @@ def test_a_fault_of_the_network_matches_any_switch_there() -> None:
     on_spines = replace(anywhere, subject={"network": "compute", "tier": "spine"})
     for truth, device, hits in ((anywhere, leaf, 1), (anywhere, spine, 1), (on_spines, leaf, 0), (on_spines, spine, 1)):
         assert tally([truth], told(120, {"switch": device, "ports": ["x"]}, "hash-skew", "low-entropy"))[1] == hits
+    assert tally([anywhere], told(120, {"network": "compute"}, "hash-skew", "low-entropy"))[1] == 1
+    assert tally([on_spines], told(120, {"network": "compute"}, "hash-skew", "low-entropy"))[1] == 0
     whole = {"network": "compute", "tier": "spine"}
     assert tally([on_spines], told(120, whole, "hash-skew", "low-entropy"))[1] == 1
 

@@ -109,8 +109,8 @@ def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
         return False
     mine, theirs = truth.subject, finding.subject
     if "network" in mine:
-        if "tier" in theirs:
-            return bool(theirs.get("network") == mine["network"] and theirs["tier"] == mine.get("tier", theirs["tier"]))
+        if "network" in theirs:
+            return bool(theirs["network"] == mine["network"] and mine.get("tier") in (None, theirs.get("tier")))
         return _device(theirs) in _switches(plan, mine.get("tier"))
     if set(mine) & {"link", "ends", "ports", "rail"}:
         return bool(_ends(plan, mine) & _ends(plan, theirs))
