@@ -51,6 +51,7 @@ docs: setup ## Write the generated pages of docs/ again.
 	$(BIN)/python -m fabric.tables > docs/tables.md
 	$(BIN)/python -m fabric.checks > docs/checks.md
 	$(BIN)/python -m fabric.counters > docs/counters.md
+	$(BIN)/python -m collectors.detectors.runbook > docs/runbook.md
 
 parts: ## Build the servers that tests need from Go modules (where Go is): InfluxDB 2, a gNMI target.
 	@.ci/parts influxd fake_server
