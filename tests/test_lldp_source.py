@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from conftest import need
 from hypothesis import given
 from hypothesis import strategies as st
+from lldp_daemons import daemons
 
 from collectors.sources import Outcome, Poll, Target
 from collectors.sources.lldp import COLUMNS, LldpSource, neighbours, rows
@@ -30,55 +25,8 @@ def asked(target: Target) -> Poll:
     return asyncio.run(LldpSource().poll(target, 10.0))
 
 
-@contextmanager
-def daemons() -> Iterator[dict[str, Path]]:
-    """A switch and a host, two cables between them, lldpd on each; gives the control sockets.
-
-    lldpd gives up root: its folder has to be open to others.
-    """
-    need("lldpd")
-    need("iproute2")
-    if os.geteuid() != 0:
-        pytest.skip("namespaces need root: run as root")
-    spaces = {name: f"rw-lldp-{os.getpid()}-{number}" for number, name in enumerate((SWITCH, HOST))}
-    running: list[subprocess.Popen[bytes]] = []
-    folder = Path(tempfile.mkdtemp(prefix="rw-lldp-"))
-    folder.chmod(0o755)
-    try:
-        for space in spaces.values():
-            _ip("netns", "add", space)
-        for near, far in CABLES:
-            _ip("-n", spaces[SWITCH], "link", "add", near, "type", "veth", "peer", far, "netns", spaces[HOST])
-            _ip("-n", spaces[SWITCH], "link", "set", near, "up")
-            _ip("-n", spaces[HOST], "link", "set", far, "up")
-        Path("/run/lldpd").mkdir(exist_ok=True)
-        sockets = {}
-        for name, space in spaces.items():
-            sockets[name] = folder / f"{space[-1]}.sock"
-            settings = folder / f"{space[-1]}.conf"
-            lines = f"configure system hostname {name}\nconfigure lldp tx-interval 1\n"
-            settings.write_text(f"{lines}configure lldp portidsubtype ifname\nresume\n")
-            command = ["ip", "netns", "exec", space, "lldpd", "-d", "-u", str(sockets[name]), "-O", str(settings)]
-            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        yield sockets
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-        for space in spaces.values():
-            pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
-            for pid in pids.split():
-                subprocess.run(["kill", "-9", pid], check=False)
-            subprocess.run(["ip", "netns", "del", space], check=False)
-        shutil.rmtree(folder)
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
-
-
 def test_both_ends_of_a_cable_name_each_other() -> None:
-    with daemons() as sockets:
+    with daemons((SWITCH, HOST), [((SWITCH, near), (HOST, far)) for near, far in CABLES]) as sockets:
         switch = Target(SWITCH, "", 0, {near: near for near, _ in CABLES}, {"socket": str(sockets[SWITCH])})
         host = Target(HOST, "", 0, {"cx7-0": "nic0"}, {"socket": str(sockets[HOST])})
         deadline = time.monotonic() + 30

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ from conftest import need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ibfabric import ibsim
+from lldp_daemons import daemons
 from planned import planned
 from rewired import Rewired
 from small_plans import plan_of
@@ -314,45 +312,10 @@ def test_a_real_subnet_with_cables_swapped_and_unlinked(
 
 
 @contextmanager
-def lldpd(plugged: Mapping[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
+def lldpd(plugged: Mapping[str, tuple[str, str]]) -> Iterator[dict[str, Path]]:
     """A leaf and two hosts, a daemon on each; ``plugged``: host and its interface by the leaf's port. Their sockets."""
-    need("lldpd")
-    need("iproute2")
-    if os.geteuid() != 0:
-        pytest.skip("namespaces need root: run as root")
-    spaces = {name: f"rw-verify-{os.getpid()}-{number}" for number, name in enumerate((LEAF, *HOSTS))}
-    running: list[subprocess.Popen[bytes]] = []
-    folder = Path(tempfile.mkdtemp(prefix="rw-verify-"))
-    folder.chmod(0o755)
-    try:
-        for space in spaces.values():
-            _ip("netns", "add", space)
-        for near, (host, far) in plugged.items():
-            _ip("-n", spaces[LEAF], "link", "add", near, "type", "veth", "peer", far, "netns", spaces[host])
-            _ip("-n", spaces[LEAF], "link", "set", near, "up")
-            _ip("-n", spaces[host], "link", "set", far, "up")
-        Path("/run/lldpd").mkdir(exist_ok=True)
-        for name, space in spaces.items():
-            lines = f"configure system hostname {name}\nconfigure lldp tx-interval 1\n"
-            (folder / f"{space}.conf").write_text(f"{lines}configure lldp portidsubtype ifname\nresume\n")
-            command = ["ip", "netns", "exec", space, "lldpd", "-d", "-u", f"{folder}/{space}.sock"]
-            command += ["-O", f"{folder}/{space}.conf"]
-            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        yield {name: f"{folder}/{space}.sock" for name, space in spaces.items()}
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-        for space in spaces.values():
-            pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
-            for pid in pids.split():
-                subprocess.run(["kill", "-9", pid], check=False)
-            subprocess.run(["ip", "netns", "del", space], check=False)
-        shutil.rmtree(folder)
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
+    with daemons((LEAF, *HOSTS), [((LEAF, port), end) for port, end in plugged.items()]) as sockets:
+        yield sockets
 
 
 def host_ports(plan: Plan) -> dict[str, tuple[str, str]]:
@@ -362,7 +325,7 @@ def host_ports(plan: Plan) -> dict[str, tuple[str, str]]:
     return {port: (end["device"], end["port"]) for port, end in ends if end["device"] in HOSTS}
 
 
-def written(sockets: Mapping[str, str], folder: Path, cables: int) -> list[str]:
+def written(sockets: Mapping[str, Path], folder: Path, cables: int) -> list[str]:
     """What each daemon says, once it has as many neighbours as it has cables; hosts write the older form."""
     wanted = {LEAF: cables} | dict.fromkeys(HOSTS, cables // len(HOSTS))
     deadline = time.monotonic() + 30
@@ -370,7 +333,7 @@ def written(sockets: Mapping[str, str], folder: Path, cables: int) -> list[str]:
         form = "json0" if name == LEAF else "json"
         file = folder / f"{name}.json"
         while True:
-            command = ["lldpcli", "-u", socket, "-f", form, "show", "neighbors"]
+            command = ["lldpcli", "-u", str(socket), "-f", form, "show", "neighbors"]
             file.write_bytes(subprocess.run(command, capture_output=True, check=False).stdout)
             if file.read_text().count('"ifname"') >= wanted[name] or time.monotonic() > deadline:
                 break

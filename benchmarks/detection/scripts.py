@@ -112,11 +112,6 @@ class Draw:
         end = self.end()
         return {"device": end.device, "port": end.port}
 
-    def lower_link(self) -> Fields:
-        """A link of a host, either end."""
-        end = self._pick(self.places.below)
-        return {"device": end.device, "port": end.port}
-
     def rail(self) -> Fields:
         """A host's rail."""
         return {"host": self._pick(self.places.hosts), "rail": int(self.rng.integers(self.places.rails))}

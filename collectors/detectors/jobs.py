@@ -1,8 +1,8 @@
-"""Which job ran where and when, and whose queue pairs are whose: ``jobs.csv`` and ``qps.csv``."""
+"""Which job ran where and when: ``jobs.csv``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,6 @@ from fabric.plan import Plan
 
 JOBS = {
     "job": pl.String, "host": pl.String, "gpu": pl.Int64, "rank": pl.Int64, "start_ns": pl.Int64, "end_ns": pl.Int64,
-}  # fmt: skip
-QPS = {
-    "src_host": pl.String, "src_rail": pl.Int64, "dst_host": pl.String, "dst_rail": pl.Int64, "src_port": pl.Int64,
-    "dest_qp": pl.Int64, "job": pl.String,
 }  # fmt: skip
 MOST_NAMED = 20
 """Jobs that a finding names, at most."""
@@ -63,22 +59,10 @@ def read_jobs(path: Path, plan: Plan) -> Jobs:
     return Jobs(placed.select("host", "job", "start_ns", "end_ns").unique(maintain_order=True))
 
 
-def read_qps(path: Path) -> pl.DataFrame:
-    """The queue pairs of a ``qps.csv``. Raises InputError with all that is wrong with it."""
-    return _read(path, QPS)
-
-
 def _read(path: Path, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
     """Columns of a CSV file, in the order and dtypes of the schema."""
-    try:
-        rows = pl.read_csv(path, infer_schema=False)
-    except OSError as error:
-        raise InputError(Problem(str(path), f"cannot be read: {(error.strerror or str(error)).lower()}")) from error
-    except pl.exceptions.PolarsError as error:
-        raise InputError(Problem(str(path), f"is not CSV: {str(error).splitlines()[0][:120]}")) from error
-    problems = [Problem(str(path), f"has no column {name}") for name in schema if name not in rows.columns]
-    if problems:
-        raise InputError(problems)
+    rows = texts(path, schema)
+    problems: list[Problem] = []
     cast = rows.select(pl.col(name).cast(dtype, strict=False) for name, dtype in schema.items())
     for name in schema:
         bad = rows.with_row_index("line", 2).filter(cast[name].is_null() & (rows[name].fill_null("") != ""))
@@ -89,3 +73,17 @@ def _read(path: Path, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
     if problems:
         raise InputError(problems)
     return cast
+
+
+def texts(path: Path, columns: Collection[str]) -> pl.DataFrame:
+    """Columns of a CSV file as text. Raises InputError where it cannot be read or lacks one."""
+    try:
+        rows = pl.read_csv(path, infer_schema=False)
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read: {(error.strerror or str(error)).lower()}")) from error
+    except pl.exceptions.PolarsError as error:
+        raise InputError(Problem(str(path), f"is not CSV: {str(error).splitlines()[0][:120]}")) from error
+    missing = [Problem(str(path), f"has no column {name}") for name in columns if name not in rows.columns]
+    if missing:
+        raise InputError(missing)
+    return rows.select(*columns)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -182,8 +181,3 @@ def _unmasked(signals: list[Signal]) -> list[Signal]:
     """Signals that no other explains."""
     explained = {mask for signal in signals for mask in signal.masks}
     return [s for s in signals if not s.ports or not all((s.code, port) in explained for port in s.ports)]
-
-
-def subject_of(finding: Mapping[str, Any]) -> str:
-    """A finding's code and subject as one text, as scores compare them."""
-    return json.dumps([finding["code"], finding["subject"]], sort_keys=True, separators=(",", ":"))

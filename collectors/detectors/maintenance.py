@@ -6,8 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
-
+from collectors.detectors.jobs import texts
 from collectors.detectors.life import Maintenance
 from fabric.errors import InputError, Problem
 from fabric.plan import Plan
@@ -21,7 +20,7 @@ def read_maintenance(path: Path, plan: Plan) -> tuple[Maintenance, ...]:
 
     ``start`` and ``end`` are times of RFC 3339 or nanoseconds since 1970.
     """
-    rows = _rows(path)
+    rows = texts(path, COLUMNS)
     known = set(plan.fabric.device_names())
     windows: dict[tuple[int, int], set[str]] = defaultdict(set)
     problems: list[Problem] = []
@@ -42,19 +41,6 @@ def read_maintenance(path: Path, plan: Plan) -> tuple[Maintenance, ...]:
     if problems:
         raise InputError(problems[:MOST_PROBLEMS])
     return tuple(Maintenance(*times, frozenset(devices)) for times, devices in sorted(windows.items()))
-
-
-def _rows(path: Path) -> pl.DataFrame:
-    try:
-        rows = pl.read_csv(path, infer_schema=False)
-    except OSError as error:
-        raise InputError(Problem(str(path), f"cannot be read: {(error.strerror or str(error)).lower()}")) from error
-    except pl.exceptions.PolarsError as error:
-        raise InputError(Problem(str(path), f"is not CSV: {str(error).splitlines()[0][:120]}")) from error
-    missing = [Problem(str(path), f"has no column {name}") for name in COLUMNS if name not in rows.columns]
-    if missing:
-        raise InputError(missing)
-    return rows.select(COLUMNS)
 
 
 def _time_ns(text: str | None) -> int | None:

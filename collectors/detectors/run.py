@@ -51,6 +51,10 @@ class Watch:
         """Length of an interval."""
         return round(self.policy.interval_s * 1e9)
 
+    def notes(self) -> list[str]:
+        """What detectors say of groups that they do not judge, and why."""
+        return [note for detector in self.detectors for note in getattr(detector, "notes", ())]
+
     def step(self, end_ns: int) -> list[Finding]:
         """Findings that opened, changed or cleared in the interval that ends then; samples were fed before."""
         interval = self.intervals.step(end_ns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -99,8 +98,3 @@ def _kept(column: str) -> pl.Expr:
     how = aggregate_of(column)
     values = pl.col(column)
     return values.drop_nulls().last() if how == "last" else values.max() if how == "max" else values.mean()
-
-
-def steps_of(times: Sequence[int], step_ns: int) -> list[tuple[int, int]]:
-    """Start and end (exclusive) of each step that holds one of the times, in order."""
-    return [(start, start + step_ns) for start in sorted({time - time % step_ns for time in times})]

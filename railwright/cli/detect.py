@@ -81,6 +81,8 @@ def detect(
             click.echo(finding.to_json() if as_json else told(finding))
             total += 1
             bad += finding.severity in ("error", "critical")
+    for note in watching.notes():
+        click.echo(f"railwright: {note}", err=True)
     if not as_json:
         click.echo(f"{counted(len(watching.detectors), 'detector')}: {counted(total, 'finding')}")
     return int(bad > 0)
