@@ -95,7 +95,9 @@ def test_counters_set_at_the_console_are_read(tmp_path: Path) -> None:
             f'PerformanceSet "{node}"[6] PortCounters.PortXmitWait=123456',
             f'PerformanceSet "{node}"[7] PortCounters.PortRcvErrors=65535',
         )
-        at = {(row["device"], row["port"]): row for row in asked(target).rows.to_dicts()}
+        second = asked(target)
+        assert (second.outcome, second.detail) == (Outcome.OK, "")
+        at = {(row["device"], row["port"]): row for row in second.rows.to_dicts()}
     five, six, seven = (port_of("leaf-compute-s000-l3-p0", number) for number in (5, 6, 7))
     assert (at[five]["rx_symbol_errors"], at[five]["link_down_events"]) == (77, 3)
     assert (at[six]["tx_wait_ticks"], at[six]["rx_symbol_errors"]) == (123456, 0)
@@ -168,6 +170,28 @@ def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         Outcome.FAILED,
         "ibqueryerrors: no such file or directory; install infiniband-diags",
     )
+
+
+CRASHES = """#!/bin/sh
+echo x >> "$TRIES"
+[ "$(wc -l < "$TRIES")" -gt {good} ] || kill -SEGV $$
+"""
+
+
+@pytest.mark.parametrize(
+    ("crashes", "detail"),
+    [(2, "ibqueryerrors printed nothing: is a subnet manager running?"), (3, "ibqueryerrors ended with -11")],
+)
+def test_a_program_that_crashed_is_asked_again_and_then_told(
+    crashes: int, detail: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tools = {"ibqueryerrors": CRASHES.replace("{good}", str(crashes)), "iblinkinfo": "#!/bin/sh\n"}
+    for name, text in tools.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("TRIES", str(tmp_path / "tries"))
+    assert asked(Target("compute", "", 0, {})).detail == detail
 
 
 LINES = st.lists(

@@ -23,7 +23,7 @@ from pathlib import Path
 import polars as pl
 
 from collectors.sources import Outcome, Poll, Target
-from collectors.sources.lldp import ProgramError, output_of
+from collectors.sources.lldp import ProgramCrashError, ProgramError, output_of
 from fabric.counters import Counter, counters
 from fabric.exports.infiniband import subnets
 from fabric.inventory import Inventory
@@ -32,6 +32,8 @@ from fabric.samples import empty, schema
 
 MOST_ROWS = 1 << 20
 MOST_VALUE = 1 << 64
+CRASHES = 3
+"""How often a program may crash in one poll: ``ibqueryerrors`` (infiniband-diags 44) does where an answer is late."""
 WIDTHS = {"1X": 1, "2X": 2, "4X": 4, "8X": 8, "12X": 12}
 LANE_GBPS = {"14.0625": 14.0, "25.78125": 25.0, "53.125": 50.0, "106.25": 100.0, "212.5": 200.0}
 """Data rate by the signalling rate that the programs print (FDR, EDR, HDR, NDR, XDR)."""
@@ -85,9 +87,9 @@ class InfinibandSource:
             thresholds = Path(folder, "thresholds")
             thresholds.write_text("".join(f"{name}=0\n" for name in _error_names()))
             errors = ["ibqueryerrors", *options, "--threshold-file", str(thresholds)]
-            data_text = await output_of(["ibqueryerrors", *options, "--counters", "--data"], timeout, environment, 1)
-            error_text = await output_of(errors, timeout, environment, 1)
-        link_text = await output_of(["iblinkinfo", *options, "--line"], timeout, environment)
+            data_text = await _output(["ibqueryerrors", *options, "--counters", "--data"], timeout, environment, 1)
+            error_text = await _output(errors, timeout, environment, 1)
+        link_text = await _output(["iblinkinfo", *options, "--line"], timeout, environment)
         cells = read_counters(data_text.decode("utf-8", "replace"), target.ports)
         swept = _summary(error_text.decode("utf-8", "replace"))
         if not data_text.strip():
@@ -102,6 +104,18 @@ class InfinibandSource:
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+async def _output(
+    command: list[str], timeout: float, environment: Mapping[str, str] | None, most_code: int = 0
+) -> bytes:
+    """``output_of``, asked again where the program crashed: it only reads."""
+    for _ in range(CRASHES - 1):
+        try:
+            return await output_of(command, timeout, environment, most_code)
+        except ProgramCrashError:
+            continue
+    return await output_of(command, timeout, environment, most_code)
 
 
 def _options(target: Target) -> Iterator[str]:

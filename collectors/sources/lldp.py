@@ -130,6 +130,10 @@ class ProgramError(Exception):
     """A program that a source asks ended with an error; the text is the last line it wrote."""
 
 
+class ProgramCrashError(ProgramError):
+    """A program that a source asks was ended by a signal, its own fault as a rule."""
+
+
 async def output_of(
     command: list[str], timeout: float, environment: Mapping[str, str] | None = None, most_code: int = 0
 ) -> bytes:
@@ -151,5 +155,6 @@ async def output_of(
     assert process.returncode is not None
     if not 0 <= process.returncode <= most_code:
         lines = (said.strip() or printed).decode("utf-8", "replace").strip().splitlines()
-        raise ProgramError(f"{command[0]} ended with {process.returncode}" + (f": {lines[-1][:200]}" if lines else ""))
+        kind = ProgramCrashError if process.returncode < 0 else ProgramError
+        raise kind(f"{command[0]} ended with {process.returncode}" + (f": {lines[-1][:200]}" if lines else ""))
     return printed
