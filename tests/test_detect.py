@@ -192,25 +192,25 @@ SOUND = [kind for kind in KINDS if kind not in HASHES and kind not in NOT_YET]
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SOUND)
 def test_a_single_fault_is_found_in_time_with_its_cause_and_nothing_else(kind: str) -> None:
-    _, tally, lines = one(Case("small", "single", (kind,), 0))
-    assert (tally.hits, tally.causes, tally.false) == (1, 1, 0), "\n".join(lines)
+    done = one(Case("small", "single", (kind,), 0))
+    assert (done.tally.hits, done.tally.causes, done.tally.false) == (1, 1, 0), "\n".join(done.lines)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in HASHES if kind not in NOT_YET])
 def test_a_fault_of_hashes_is_found(kind: str) -> None:
-    _, tally, lines = one(Case("small", "single", (kind,), 0))
-    assert (tally.hits, tally.causes, tally.false) == (1, 1, 0), "\n".join(lines)
+    done = one(Case("small", "single", (kind,), 0))
+    assert (done.tally.hits, done.tally.causes, done.tally.false) == (1, 1, 0), "\n".join(done.lines)
 
 
 @pytest.mark.slow
 def test_a_healthy_run_has_no_findings() -> None:
-    _, tally, lines = one(Case("small", "healthy", (), 0))
-    assert tally.false == 0, "\n".join(lines)
+    done = one(Case("small", "healthy", (), 0))
+    assert done.tally.false == 0, "\n".join(done.lines)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "second", "shares"), [("reboot", "link-down", "device")])
 def test_overlapping_faults(first: str, second: str, shares: str) -> None:
-    _, tally, lines = one(Case("small", "overlapping", (first, second), 0, shares))
-    assert (tally.hits, tally.false) == (tally.faults, 0), "\n".join(lines)
+    done = one(Case("small", "overlapping", (first, second), 0, shares))
+    assert (done.tally.hits, done.tally.false) == (done.tally.faults, 0), "\n".join(done.lines)

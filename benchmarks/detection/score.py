@@ -2,15 +2,16 @@
 
 A finding is a hit where its code is that of a fault, its subject matches, and it was told between onset and deadline. A
 fault has one hit; what else is told of it later is a repeat and counts nowhere. All other findings are false: victims,
-wrong subjects, and findings of a fault that came too late. A masked fault may be found and need not.
+wrong subjects, and findings of a fault that came too late or when it was long over. A masked fault may be found and
+need not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -30,6 +31,21 @@ class Told:
     at_ns: int
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A finding that opened, and the fault that it hits, if it does."""
+
+    told: Told
+    verdict: Literal["hit", "repeat", "late", "false"]
+    truth: Truth | None = None
+
+    @property
+    def what(self) -> str:
+        """Code and cause, and whether it came too late."""
+        finding = self.told.finding
+        return f"{finding.code}/{finding.cause}" + (" late" if self.verdict == "late" else "")
+
+
 @dataclass
 class Tally:
     """Sums over runs; those of several runs add up."""
@@ -46,9 +62,11 @@ class Tally:
     """Seconds from onset to the telling, a hit each."""
     wrong: dict[str, int] = field(default_factory=dict)
     """False findings by code and cause."""
+    cpu: float = 0.0
+    """CPU seconds of simulation and detectors."""
 
     def __iadd__(self, other: Tally) -> Tally:
-        for name in ("runs", "faults", "hits", "causes", "false", "late", "seconds", "delays"):
+        for name in ("runs", "faults", "hits", "causes", "false", "late", "seconds", "delays", "cpu"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for what, count in other.wrong.items():
             self.wrong[what] = self.wrong.get(what, 0) + count
@@ -73,29 +91,39 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 def score(plan: Plan, truths: Sequence[Truth], told: Iterable[Told], seconds: float) -> Tally:
     """The tally of one run; ``told``: all that was said, in its order."""
     tally = Tally(runs=1, faults=sum(not truth.masked for truth in truths), seconds=seconds)
-    hit: set[int] = set()
-    for one in told:
-        if one.finding.state == State.OPEN:
-            _count(tally, hit, plan, truths, one)
+    for one in judged(plan, truths, told):
+        if one.verdict == "hit":
+            assert one.truth is not None
+            tally.hits += 1
+            tally.causes += one.told.finding.cause == one.truth.cause
+            tally.delays.append((one.told.at_ns - one.truth.onset_ns) / 1e9)
+        elif one.verdict != "repeat":
+            tally.false += 1
+            tally.late += one.verdict == "late"
+            tally.wrong[one.what] = tally.wrong.get(one.what, 0) + 1
     return tally
 
 
-def _count(tally: Tally, hit: set[int], plan: Plan, truths: Sequence[Truth], one: Told) -> None:
-    about = [n for n, truth in enumerate(truths) if matches(plan, truth, one.finding) and one.at_ns > truth.onset_ns]
-    in_time = [n for n in about if one.at_ns <= truths[n].deadline_ns and n not in hit and not truths[n].masked]
-    if not in_time:
-        if any(n in hit or truths[n].masked for n in about):
-            return
-        tally.false += 1
-        tally.late += bool(about)
-        what = f"{one.finding.code}/{one.finding.cause}" + (" late" if about else "")
-        tally.wrong[what] = tally.wrong.get(what, 0) + 1
-        return
-    truth = truths[in_time[0]]
-    hit.add(in_time[0])
-    tally.hits += 1
-    tally.causes += one.finding.cause == truth.cause
-    tally.delays.append((one.at_ns - truth.onset_ns) / 1e9)
+def judged(plan: Plan, truths: Sequence[Truth], told: Iterable[Told]) -> Iterator[Judged]:
+    """What each finding that opened is worth, in their order."""
+    hit: set[int] = set()
+    for one in told:
+        if one.finding.state != State.OPEN:
+            continue
+        about = [n for n, truth in enumerate(truths) if _alive(truth, one) and matches(plan, truth, one.finding)]
+        new = [n for n in about if one.at_ns <= truths[n].deadline_ns and n not in hit and not truths[n].masked]
+        if new:
+            hit.add(new[0])
+            yield Judged(one, "hit", truths[new[0]])
+        elif any(n in hit or truths[n].masked for n in about):
+            yield Judged(one, "repeat")
+        else:
+            yield Judged(one, "late" if about else "false")
+
+
+def _alive(truth: Truth, told: Told) -> bool:
+    """Whether the fault had begun, and was not over for longer than it may take to be told."""
+    return truth.onset_ns < told.at_ns <= truth.end_ns + truth.deadline_ns - truth.onset_ns
 
 
 def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
