@@ -118,6 +118,16 @@ def test_a_cable_that_was_never_there_is_told_after_the_time_to_live() -> None:
     assert seen[-1] == [("missing", 0)]
 
 
+def test_a_replays_warm_up_is_enough_for_it_where_neighbours_are_read_each_minute() -> None:
+    running = Running()
+    running.bench.unplug(running.pair()[0])
+    number = iter(range(100))
+    some = Policy().warm_up * 10
+    poll = running.samples
+    seen = running.go(some + 10, lambda: poll() if next(number) % 6 == 5 else poll().clear())
+    assert seen[-1] == [("missing", 0)]
+
+
 def test_a_link_that_is_down_is_left_to_the_detector_of_links() -> None:
     running = Running()
     port, _ = running.pair()

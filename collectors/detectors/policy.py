@@ -252,8 +252,8 @@ class Policy(Thresholds):
 
     interval_s: Annotated[float, Field(gt=0, description="s of one interval")] = 10.0
     """The usual period of polls: shorter ones see counters that the switch has not refreshed."""
-    warm_up: Annotated[int, Field(ge=1, description="intervals before --since that a replay begins with")] = 12
-    """The longest that any detector looks back; see ``slow_rail`` and ``link``."""
+    warm_up: Annotated[int, Field(ge=1, description="intervals before --since that a replay begins with")] = 18
+    """The longest that any detector looks back: ``miswire.ttl_s`` since neighbours, read each 60 s, were first heard."""
     life: Life = Life()
     hash_skew: HashSkew = HashSkew()
     miswire: Miswire = Miswire()
