@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from benchmarks.detection.cases import HASHES, Case, Made, made
+from benchmarks.detection.cases import Case, Made, made
 from benchmarks.detection.run import one, told
+from benchmarks.detection.scenes import HASHES
 from collectors.detectors.maintenance import read_maintenance
 from collectors.detectors.policy import Policy
 from collectors.detectors.run import DETECTORS, replay, watch

@@ -12,31 +12,28 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from benchmarks.detection.plans import NETWORK, exchanges, plan_of, rings
+from benchmarks.detection.plans import NETWORK, plan_of
+from benchmarks.detection.scenes import HASHES, INTERVAL, busy_ports, healthy, ordinary, with_faults
 from benchmarks.detection.scripts import Draw, Fields, places
-from benchmarks.detection.truths import Truth, truths
+from benchmarks.detection.truths import Truth, due, truths
 from collectors.detectors.life import Maintenance
-from fabric.jobfile import Job
 from planner.simulate.faults import KINDS, Fault, faults_from
-from planner.simulate.job import workload
-from planner.simulate.telemetry import START_NS, Scenario, Settings
+from planner.simulate.telemetry import Scenario
 
 Relation = Literal["single", "separate", "overlapping", "healthy"]
-INTERVAL = 10.0
 ONSET = (60.0, 80.0)
 """Seconds into a run between which a fault begins: detectors have seen five intervals."""
 LASTS = 80.0
-AFTER = 20.0
-HEALTHY_SECONDS = 300.0
-HASHES = ("polarised-hash", "low-entropy", "regular-ports")
-"""Faults that show where switches choose by a hash: these runs have many queue pairs and no pinned paths."""
-QUEUE_PAIRS = 32
-SAMPLING = {"many": 1_000_000, "few": 20_000_000}
-"""A frame in so many becomes a flow sample; the second on paths that are pinned, where flows are few."""
+BESIDE = 40.0
+"""Seconds that two faults last beside each other, where one has to begin after the other was told."""
+STALLS = ("pfc-storm", "reboot", "link-down", "link-flap")
+"""Faults for which a job stands still, where they are at a host's only way."""
+MOVES = ("incast", "slow-receiver", "slow-rail", "grey-loss")
+"""Faults that only traffic shows."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +101,21 @@ def made(case: Case) -> Made:
     rng = np.random.default_rng([case.number, zlib.crc32(f"{case.scale} {case.relation} {case.name}".encode())])
     fabric = f"{case.scale}-3" if "polarised-hash" in case.kinds else case.scale
     if case.relation == "healthy":
-        return _healthy(fabric, rng)
-    draw = Draw(fabric, rng)
+        scenario, announced = healthy(fabric, rng)
+        return Made(scenario, (), announced)
+    scenario = ordinary(fabric, rng, case.kinds)
+    draw = Draw(fabric, rng, busy_ports(scenario) if "grey-loss" in case.kinds else frozenset())
     masked = [False] * len(case.kinds)
     if case.relation == "overlapping":
         chosen, masked = _overlapping(case, draw)
     else:
         chosen = _apart(case.kinds, draw, fabric)
-    faults = tuple(_fault(fabric, kind, fields, rng) for kind, fields in zip(case.kinds, chosen, strict=True))
+    faults = [_fault(fabric, kind, fields, rng) for kind, fields in zip(case.kinds, chosen, strict=True)]
     if case.relation == "overlapping":
-        faults = tuple(fault.model_copy(update={"start": faults[0].start, "end": faults[0].end}) for fault in faults)
-    scenario = _scenario(fabric, rng, faults, hashes=bool(set(case.kinds) & set(HASHES)))
+        faults = [fault.model_copy(update={"start": faults[0].start, "end": faults[0].end}) for fault in faults]
+    else:
+        faults = _one_after_the_other(faults, fabric)
+    scenario = with_faults(scenario, tuple(faults))
     return Made(scenario, truths(scenario, masked))
 
 
@@ -122,6 +123,29 @@ def _fault(fabric: str, kind: str, fields: Fields, rng: np.random.Generator) -> 
     start = round(float(rng.uniform(*ONSET)), 1)
     script = {"faults": [{"kind": kind, "start": start, "end": start + LASTS, **fields}]}
     return faults_from(script, plan_of(fabric), NETWORK)[0]
+
+
+def _one_after_the_other(faults: list[Fault], fabric: str) -> list[Fault]:
+    """Faults that only traffic shows begin first where the other one stops it, and go on beside it."""
+    moving = [fault for fault in faults if fault.kind in MOVES]
+    stalling = [fault for fault in faults if _stalls(fault, fabric)]
+    if not moving or not stalling:
+        return faults
+    (first,), (second,) = moving, stalling
+    start = first.start + round((due(first.kind) + 1) * INTERVAL)
+    later = second.model_copy(update={"start": start, "end": start + LASTS})
+    longer = first.model_copy(update={"end": max(first.end, start + BESIDE)})
+    return [longer if fault is first else later for fault in faults]
+
+
+def _stalls(fault: Fault, fabric: str) -> bool:
+    """Whether a host may have no way left, so that its job stands still."""
+    if fault.kind == "reboot":
+        near = places(fabric)
+        return fault.device in near.hosts or any(end.device == fault.device for end in near.below)
+    ends = {end for e in places(fabric).below for end in ((e.device, e.port), (e.far, e.far_port))}
+    at_host = (fault.device, fault.port) in ends
+    return fault.kind == "pfc-storm" or (fault.kind in STALLS and at_host)
 
 
 def _overlapping(case: Case, draw: Draw) -> tuple[list[Fields], list[bool]]:
@@ -151,52 +175,3 @@ def _devices(fields: Fields, fabric: str) -> set[str]:
         leaves = places(fabric).at(fields["host"])
         far |= {end.far for end in leaves}
     return found | far
-
-
-def _scenario(fabric: str, rng: np.random.Generator, faults: tuple[Fault, ...], *, hashes: bool) -> Scenario:
-    """A run of rings on pinned paths, or of many queue pairs where switches choose."""
-    jobs = rings(plan_of(fabric), rng, 1 if hashes else int(rng.integers(1, 4)))
-    settings = Settings(
-        seconds=ONSET[1] + LASTS + AFTER, interval=INTERVAL, idle=float(rng.uniform(0.1, 1.0)),
-        refresh=float(rng.choice([0.0, 0.0, 2.0, 5.0])), seed=int(rng.integers(2**31)),
-        sampling=_sampling(faults, hashes), detail=any(fault.kind == "link-errors" for fault in faults),
-    )  # fmt: skip
-    return _run(fabric, jobs, settings, faults, QUEUE_PAIRS if hashes else None)
-
-
-def _sampling(faults: Sequence[Fault], hashes: bool) -> int:
-    if hashes:
-        return SAMPLING["many"]
-    return SAMPLING["few"] if any(fault.kind == "incast" for fault in faults) else 0
-
-
-def _run(
-    fabric: str, jobs: list[Job], settings: Settings, faults: tuple[Fault, ...], queue_pairs: int | None
-) -> Scenario:
-    plan = plan_of(fabric)
-    tracks = workload(plan, jobs, NETWORK, queue_pairs)
-    method: Any = "ecmp" if queue_pairs else "colored"
-    return Scenario(plan, NETWORK, jobs, tracks, faults=faults, method=method, settings=settings)
-
-
-def _healthy(fabric: str, rng: np.random.Generator) -> Made:
-    """Bursts, idle phases, stale counters, and reboots that were announced; nothing is to be found."""
-    plan = plan_of(fabric)
-    flavour = int(rng.integers(4))
-    jobs = exchanges(plan, rng) if flavour == 0 else rings(plan, rng, int(rng.integers(1, 5)))
-    settings = Settings(
-        seconds=HEALTHY_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.05, 4.0)),
-        refresh=float(rng.choice([0.0, 2.0, 5.0, 10.0])), seed=int(rng.integers(2**31)),
-        sampling=SAMPLING["many"] if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
-    )  # fmt: skip
-    work = _announced(fabric, rng) if flavour == 3 else ()
-    faults = tuple(fault for fault, _ in work)
-    pairs = {0: 1, 1: QUEUE_PAIRS}.get(flavour)
-    return Made(_run(fabric, jobs, settings, faults, pairs), (), tuple(window for _, window in work))
-
-
-def _announced(fabric: str, rng: np.random.Generator) -> tuple[tuple[Fault, Maintenance], ...]:
-    """A switch that is restarted within a window that was announced."""
-    fault = _fault(fabric, "reboot", {"device": str(rng.choice(places(fabric).switches))}, rng)
-    begin, end = (START_NS + round(at * 1e9) for at in (fault.start - 30, fault.end + 60))
-    return ((fault, Maintenance(begin, end, frozenset({fault.device or ""}))),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -78,8 +78,9 @@ def _ends(plan: Plan) -> list[End]:
 class Draw:
     """Faults by chance on one fabric."""
 
-    def __init__(self, name: str, rng: np.random.Generator) -> None:
-        self.places, self.rng = places(name), rng
+    def __init__(self, name: str, rng: np.random.Generator, busy: Collection[tuple[str, str]] = ()) -> None:
+        """``busy``: devices and ports that receive traffic, for what is lost of it."""
+        self.places, self.rng, self.busy = places(name), rng, busy
 
     def one(self, kind: str) -> Fields:
         """A fault of the kind anywhere."""
@@ -111,6 +112,13 @@ class Draw:
         """A link's end."""
         end = self.end()
         return {"device": end.device, "port": end.port}
+
+    def receiver(self) -> Fields:
+        """A link's end that receives traffic."""
+        while True:
+            found = self.link()
+            if (found["device"], found["port"]) in self.busy:
+                return found
 
     def rail(self) -> Fields:
         """A host's rail."""
@@ -152,7 +160,7 @@ _MADE: Mapping[str, Callable[[Draw], Fields]] = {
     "link-down": Draw.link,
     "link-flap": Draw.link,
     "link-errors": lambda d: {**d.link(), "rate": d.log(10, 1000)},
-    "grey-loss": lambda d: {**d.link(), "share": d.log(1e-3, 2e-2)},
+    "grey-loss": lambda d: {**d.receiver(), "share": d.log(1e-3, 2e-2)},
     "slow-link": lambda d: {**d.link(), "share": float(d.rng.choice([0.25, 0.5]))},
     "polarised-hash": lambda _: {"tier": "spine"},
     "low-entropy": lambda _: {"ports": 1},

@@ -1,0 +1,94 @@
+"""What runs on a fabric while faults come and go, or while nothing is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks.detection.plans import NETWORK, exchanges, plan_of, rings
+from benchmarks.detection.scripts import places
+from collectors.detectors.life import Maintenance
+from fabric.jobfile import Job
+from planner.simulate.faults import Fault, faults_from
+from planner.simulate.job import workload
+from planner.simulate.telemetry import START_NS, Scenario, Settings, intervals
+
+INTERVAL = 10.0
+LEAST_SECONDS = 180.0
+AFTER = 20.0
+HEALTHY_SECONDS = 300.0
+HASHES = ("polarised-hash", "low-entropy", "regular-ports")
+"""Faults that show where switches choose by a hash: these runs have many queue pairs and no pinned paths."""
+QUEUE_PAIRS = 32
+SAMPLING = {"many": 1_000_000, "few": 20_000_000}
+"""A frame in so many becomes a flow sample; the second on paths that are pinned, where flows are few."""
+BUSY = 0.01
+"""Of line rate: a port that receives less has next to nothing to lose."""
+
+
+def ordinary(fabric: str, rng: np.random.Generator, kinds: Collection[str]) -> Scenario:
+    """Rings on pinned paths, or with many queue pairs where switches choose; without faults yet."""
+    hashes = bool(set(kinds) & set(HASHES))
+    jobs = rings(plan_of(fabric), rng, 1 if hashes else int(rng.integers(1, 4)))
+    settings = Settings(
+        seconds=LEAST_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.1, 1.0)),
+        refresh=float(rng.choice([0.0, 0.0, 2.0, 5.0])), seed=int(rng.integers(2**31)),
+        sampling=SAMPLING["many"] if hashes else SAMPLING["few"] if "incast" in kinds else 0,
+        detail="link-errors" in kinds,
+    )  # fmt: skip
+    return _scenario(fabric, jobs, settings, QUEUE_PAIRS if hashes else None)
+
+
+def _scenario(fabric: str, jobs: list[Job], settings: Settings, queue_pairs: int | None) -> Scenario:
+    plan = plan_of(fabric)
+    tracks = workload(plan, jobs, NETWORK, queue_pairs)
+    method: Any = "ecmp" if queue_pairs else "colored"
+    return Scenario(plan, NETWORK, jobs, tracks, method=method, settings=settings)
+
+
+def with_faults(scenario: Scenario, faults: tuple[Fault, ...]) -> Scenario:
+    """The same with faults, and long enough for them."""
+    last = max((fault.end + AFTER for fault in faults), default=0.0)
+    seconds = max(math.ceil(last / INTERVAL) * INTERVAL, scenario.settings.seconds)
+    return replace(scenario, faults=faults, settings=replace(scenario.settings, seconds=seconds))
+
+
+def busy_ports(scenario: Scenario) -> frozenset[tuple[str, str]]:
+    """Devices and ports that receive something worth losing."""
+    brief = replace(scenario.settings, seconds=INTERVAL, sampling=0, detail=False, refresh=0.0)
+    counted = next(intervals(replace(scenario, settings=brief))).counters
+    speed = pl.col("speed_gbps") * 1e9 / 8 * INTERVAL
+    return frozenset(counted.filter(pl.col("rx_bytes") > BUSY * speed).select("device", "port").iter_rows())
+
+
+def healthy(fabric: str, rng: np.random.Generator) -> tuple[Scenario, tuple[Maintenance, ...]]:
+    """Bursts, idle phases, stale counters, and restarts that were announced; nothing is to be found."""
+    plan = plan_of(fabric)
+    flavour = int(rng.integers(4))
+    jobs = exchanges(plan, rng) if flavour == 0 else rings(plan, rng, int(rng.integers(1, 5)))
+    settings = Settings(
+        seconds=HEALTHY_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.05, 4.0)),
+        refresh=float(rng.choice([0.0, 2.0, 5.0, 10.0])), seed=int(rng.integers(2**31)),
+        sampling=SAMPLING["many"] if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
+    )  # fmt: skip
+    scenario = _scenario(fabric, jobs, settings, {0: 1, 1: QUEUE_PAIRS}.get(flavour))
+    if flavour != 3:
+        return scenario, ()
+    restart, window = _announced(fabric, rng)
+    return with_faults(scenario, (restart,)), (window,)
+
+
+def _announced(fabric: str, rng: np.random.Generator) -> tuple[Fault, Maintenance]:
+    """A device that is restarted within a window that was announced."""
+    at = places(fabric)
+    device = str(rng.choice(at.switches if rng.random() < 0.7 else at.hosts))
+    start = round(float(rng.uniform(60.0, 120.0)), 1)
+    script = {"faults": [{"kind": "reboot", "start": start, "end": start + 80.0, "device": device}]}
+    (fault,) = faults_from(script, plan_of(fabric), NETWORK)
+    begin, end = (START_NS + round(time * 1e9) for time in (fault.start - 30, fault.end + 60))
+    return fault, Maintenance(begin, end, frozenset({device}))
