@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from link_cases import found, hits, opened, seen
+from link_cases import Hand, found, hits, opened, seen
 from test_simulate import four, job
 from test_simulate_faults import fault, host_port, ring
 
+from collectors.detectors.policy import Policy
+from collectors.detectors.rails.evidence import STALLED
 from collectors.detectors.rails.polish import medians, polished, scores
 from collectors.detectors.rails.table import Rails
+from collectors.detectors.slow_rail import SlowRail
 from fabric.jobfile import Job
 
 DUE_S = 40.0
@@ -35,9 +38,37 @@ def test_a_slow_receiver_is_named_though_all_rails_move_the_same_bytes(share: fl
 
 
 @pytest.mark.parametrize("kind", ["slow-receiver", "slow-rail"])
-def test_who_sends_slowly_too_has_a_slow_nic(kind: str) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_nic_that_waits_for_reads_is_slow_itself_however_short_the_phases(kind: str, share: float) -> None:
+    one = fault(kind, 42, 110, share=share)
+    assert hits(found(one, idle=1.0), one, DUE_S)
+
+
+@pytest.mark.parametrize("kind", ["slow-receiver", "slow-rail"])
+def test_without_word_of_reads_who_sends_slowly_shows_in_long_phases(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.detectors.rails.evidence.STALLED", "pcie_gone")
     one = fault(kind, 42, 110)
     assert hits(found(one, jobs=long()), one, DUE_S)
+
+
+def sends(stalled: float, job: float = 0.2) -> list[list[str]]:
+    """Causes told in five intervals in which all rails send alike, and one NIC waits for reads for so long."""
+    made = Hand(SlowRail(seen(), Policy()))
+    ports = Rails.of(seen()).port.tolist()
+    rose = {port: job * 10 * seen().capacity[port] for port in ports}
+    rows = {
+        port: {"tx_bytes": rose[port], "rx_bytes": rose[port], STALLED: stalled if port == ports[5] else 0.01}
+        for port in ports
+    }
+    return [[one.cause for one in made.step(rows, [STALLED])] for _ in range(5)]
+
+
+def test_who_pauses_nobody_is_slow_where_its_nic_waits_for_a_third_of_the_time() -> None:
+    assert sends(0.33) == [[], [], [], ["slow-nic"], ["slow-nic"]]
+    assert sends(0.25) == [[]] * 5
+    assert sends(0.02, job=0.01) == [[]] * 5
 
 
 def test_a_slow_rail_outlasts_idle_phases_of_fine_samples() -> None:

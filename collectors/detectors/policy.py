@@ -113,16 +113,18 @@ class Link(Thresholds):
     """Go-back-N resends what is under way, 250 packets of 4 KB at 400 Gb/s and 20 µs: a twentieth of the throughput."""
     lost_most: Annotated[float, Field(gt=0, le=1, description="of the packets sent; more is no loss")] = 0.5
     """Both ends then count different things, as netdev counters that do not see RDMA."""
-    lost_usual: Annotated[float, Field(ge=1, description="times the share that is usually lost or found")] = 4.0
-    """Lag of counters of up to an interval makes shares that come and go: loss must stand out from them."""
-    lost_lag: Annotated[float, Field(ge=0, lt=1, description="of the lag that both directions together may leave")] = (
-        0.05
-    )
-    """They cancel where the traffic of an interval is even; iterations that begin and end in it leave a hundredth."""
-    lost_fading: Annotated[float, Field(gt=0, lt=1, description="part of the usual share kept an interval")] = 0.9
-    """Ten intervals' memory: counters that are refreshed every 10 s lag in each or nearly each of them."""
-    lost_history: Annotated[int, Field(ge=1, description="intervals before a share is judged")] = 3
-    """A lag shows in two of three intervals."""
+    lost_least: Annotated[int, Field(ge=3, description="intervals of the shortest window in which loss is told")] = 3
+    """A step of the rates shows in two."""
+    lost_window: Annotated[int, Field(ge=3, description="intervals of the longest window")] = 8
+    """Loss of 1e-3 adds up to the wobble of half a per cent that rates have; longer ones find less, but later."""
+    lost_steps: Annotated[
+        int, Field(ge=0, description="intervals of a window whose loss does not count: the largest")
+    ] = 2
+    """A step of the rates while counters lag moves the difference in the interval it happens in and the next."""
+    lost_vouchers: Annotated[int, Field(ge=1, description="busy ports of a switch that vouch for its counters")] = 3
+    """Of traffic one way: with fewer other ports drifting counters cannot be told from loss."""
+    lost_late_ports: Annotated[float, Field(gt=0, le=1, description="of a device's ports that seem to lose too")] = 0.25
+    """One link that loses is less on any switch, counters that are late show on nearly all."""
     lost_packets: Annotated[float, Field(gt=0, description="packets in an interval before a share is made")] = 1e5
     """Twenty lost ones at the lost share: rounding and single frames do not matter then."""
     margin_bin: Annotated[int, Field(ge=1, le=15, description="bad symbols in a codeword")] = 10
@@ -146,6 +148,12 @@ class SlowRail(Thresholds):
     """50 MB/s of 400 Gb/s: less is management and heartbeats, and pauses of it say nothing."""
     paused_share: Annotated[float, Field(gt=0, lt=1, description="of the interval that a host pauses at least")] = 0.01
     """Healthy hosts pause for microseconds; a hundredth of the time is a hundredth of the throughput."""
+    stalled_share: Annotated[float, Field(gt=0, lt=1, description="of a second that a NIC waits for reads")] = (
+        0.05
+    )
+    """Told in hundredths, and a healthy NIC waits for one or two: more says that it sends slowly, too."""
+    stalled_alone: Annotated[float, Field(gt=0, lt=1, description="of a second, where no pause confirms it")] = 0.3
+    """Beyond it ConnectX counts an event of its own (outbound_pci_stalled_rd_events)."""
     storm_share: Annotated[
         float, Field(gt=0, le=1, description="of the interval; more is a storm, not a slow rail")
     ] = 0.95

@@ -36,6 +36,10 @@ LOSS = 1e-3
 EVERY = 15.0
 DOWN = 0.2
 """Part of its time that a flapping link is down."""
+SLOW_HOSTS = ("slow-receiver", "slow-rail", "config-drift")
+"""Faults in which a host does not keep up with its own link: its NIC waits for the host's memory."""
+WAITS = 3
+"""Healthy NICs wait for less than so many hundredths of the time that they are busy; hosts differ."""
 RX_DBM, TX_DBM, BIAS, CELSIUS, VOLTS = -2.0, 1.0, 0.06, 45.0, 3.3
 
 
@@ -115,6 +119,36 @@ def _through(line: Timeline, weights: Floats, channel: int, links: int) -> tuple
     total = np.concatenate(moved)
     inside = ends[0] < links
     return ends[0][inside], ends[1][inside], total[inside] / max(float(total.sum()), 1e-12)
+
+
+def stalls(ports: Ports, faults: Iterable[Fault], share: Floats, moved: Floats, seconds: float) -> Added:
+    """Share of the time that each host's NIC waits for the host: what its bytes take beyond their time at line rate.
+
+    Reads are of what it sends, writes of what it receives; whole hundredths, as NICs tell them; NaN on switches.
+    """
+    line = ports.gbps * BYTES_A_GBPS_SECOND
+    slow = np.zeros(len(ports), dtype=np.bool_)
+    for fault, part in zip(faults, share, strict=True):
+        if part > 0 and fault.kind in SLOW_HOSTS and (fault.setting in (None, "pcie")):
+            slow |= _rows(ports, fault)
+    found = {}
+    for name, channel in (("read", ports.tx), ("write", ports.rx)):
+        speed = ports.wires.gbps[channel] * BYTES_A_GBPS_SECOND
+        takes = np.divide(moved[channel], speed, out=np.zeros(len(ports)), where=slow & (speed > 0))
+        busy = moved[channel] / line
+        waits = np.maximum(takes - busy, 0.0) + busy * (stirred(ports.port, seed=9) % WAITS) / 100
+        percent = np.floor(100 * np.minimum(waits / seconds, 1.0))
+        found[f"pcie_{name}_stalled_share"] = np.where(ports.switch, np.nan, percent / 100)
+    return found
+
+
+def _rows(ports: Ports, fault: Fault) -> Mask:
+    """Ports of a fault's host, on its rail where it has one."""
+    found: Mask = (ports.names["device"] == (fault.host or fault.device)).to_numpy()
+    if fault.rail is not None:
+        links = ports.wires.plan.fabric.links["rail"].fill_null(0).to_numpy()[ports.tx // 2]
+        found &= links == fault.rail
+    return found
 
 
 def downs(ports: Ports, faults: Iterable[Fault], begin: float, end: float) -> tuple[Mask, Floats]:

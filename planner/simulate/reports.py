@@ -107,7 +107,7 @@ class Reports:
             {"link_down_events": health.downs(state.ports, faults, first, last)[1]},
         ):  # fmt: skip
             self.meters.add(added)
-        own = meters.gauges(state.ports, line, weights, p)
+        own = meters.gauges(state.ports, line, weights, p) | health.stalls(state.ports, faults, share, moved, seconds)
         return {name: np.maximum(column, gauges.get(name, 0.0)) for name, column in own.items()}
 
     def _share(self, first: float, last: float) -> Floats:

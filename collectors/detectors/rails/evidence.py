@@ -2,7 +2,8 @@
 
 A port is active while it sends at line rate and while it is paused, so its rate while active is bytes over
 bytes/line rate + time paused, whatever the interval's length: 1 of line rate where nobody pauses it. A host that takes
-less than line rate pauses its leaf; one that sends less pauses nobody, and shows only in what it sends.
+less than line rate pauses its leaf. One that sends less pauses nobody: its NIC waits for reads of the host's memory,
+and where it tells for how long, the same sum says how fast it sends while it has something to send.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collectors.detectors.rails.table import Rails
 from collectors.detectors.view import BYTES_A_GIGABIT, Floats, Mask
 
 SPEED_SHARE = 0.99
+STALLED = "pcie_read_stalled_share"
 UP = 1
 
 
@@ -25,30 +27,45 @@ UP = 1
 class Evidence:
     """Of each cell, NaN where it says nothing (idle, unknown, or explained by something else).
 
-    ``takes``: log of the rate while active towards the host, of line rate; ``sends``: log of the rate sent, of line
-    rate, of the time in which nobody paused it; ``paused``: share of the interval in which the host paused its leaf;
+    ``takes`` and ``reads``: log of the rate while active towards the host and from it, of line rate; ``sends``: log of
+    the rate sent, of line rate, of the time in which nobody paused it. ``paused``: share of the interval in which the
+    host paused its leaf; ``stalled``: share of a second in which its NIC had something to send and waited for the host.
     ``explained``: a storm, a slow or dead link, or a drifted PCIe slot accounts for whatever there is.
     """
 
     takes: Floats
     sends: Floats
+    reads: Floats
     paused: Floats
+    stalled: Floats
     explained: Mask
 
 
 def evidence(interval: Interval, rails: Rails, policy: Thresholds, drifted: Mask) -> Evidence:
     """Of one interval. ``drifted``: ports of hosts whose PCIe slots run below others'."""
     took, held, seconds = _towards(interval, rails, policy)
-    share = held / seconds
-    busy = rails.total(took / rails.view.capacity[rails.port])
-    taking = rails.total(took / rails.view.capacity[rails.port] + held)
-    explained = _elsewhere(interval, rails) | rails.any(drifted[rails.port]) | rails.any(share >= policy.storm_share)
+    explained = _elsewhere(interval, rails) | rails.any(drifted[rails.port] | (held / seconds >= policy.storm_share))
     span = rails.total(seconds)
-    active = (busy >= policy.active_share * span) & ~explained
-    quick = np.nan_to_num(rails.total(held)) < policy.paused_share * span
-    ratio = np.where(quick, 1.0, busy / np.where(taking > 0, taking, np.nan))
-    takes = np.log(np.where(active, ratio, np.nan))
-    return Evidence(takes, _sends(interval, rails, policy, explained), rails.total(held) / span, explained)
+    paused = rails.total(held) / span
+    takes = _active(rails.total(took / rails.line) / span, paused, policy.paused_share, policy, explained)
+    sent, sent_s = interval.delta("tx_bytes")[rails.port], interval.seconds("tx_bytes")[rails.port]
+    stalled = rails.mean(interval.gauge(STALLED)[rails.port])
+    busy = rails.total(sent / rails.line) / rails.total(sent_s)
+    reads = _active(busy, stalled, policy.stalled_share, policy, explained | ~np.isfinite(stalled))
+    sends = _sends(interval, rails, policy, explained, sent, sent_s)
+    return Evidence(takes, sends, reads, paused, stalled, explained)
+
+
+def _active(busy: Floats, held: Floats, least: float, policy: Thresholds, explained: Mask) -> Floats:
+    """Log of the rate while active: of the time that bytes take at line rate, and the time that they were held up.
+
+    1 where they were held up for less than ``least`` of the time.
+    """
+    active = (busy >= policy.active_share) & ~explained
+    slow = active & (held >= least)
+    found = np.where(active, 0.0, np.nan)
+    found[slow] = np.log(busy[slow] / (busy[slow] + held[slow]))
+    return found
 
 
 def _towards(interval: Interval, rails: Rails, policy: Thresholds) -> tuple[Floats, Floats, Floats]:
@@ -75,14 +92,15 @@ def _pauses(interval: Interval, way: str) -> Floats:
     return found
 
 
-def _sends(interval: Interval, rails: Rails, policy: Thresholds, explained: Mask) -> Floats:
+def _sends(
+    interval: Interval, rails: Rails, policy: Thresholds, explained: Mask, sent: Floats, seconds: Floats
+) -> Floats:
     """Rate sent, of line rate, of the time not paused; NaN where congestion control held the sender back."""
-    sent, seconds = interval.delta("tx_bytes")[rails.port], interval.seconds("tx_bytes")[rails.port]
     paused = np.nan_to_num(_pauses(interval, "rx")[rails.port])
     waits = np.nan_to_num(interval.risen("tx_wait_ticks")[rails.port]) * policy.tick_s
     free = seconds - np.minimum(np.maximum(paused, waits), 0.99 * seconds)
     marked = np.nan_to_num(interval.risen("cnp_handled_packets")[rails.port]) >= policy.marked_a_second * seconds
-    rate = rails.total(sent) / rails.total(free * rails.view.capacity[rails.port])
+    rate = rails.total(sent) / rails.total(free * rails.line)
     known = (rate >= policy.active_share) & ~explained & ~rails.any(marked)
     return np.log(np.where(known, np.minimum(rate, 1.0), np.nan))
 
@@ -92,7 +110,7 @@ def _elsewhere(interval: Interval, rails: Rails) -> Mask:
     oper, speed = interval.gauge("oper_status"), interval.gauge("speed_gbps")
     off = np.isfinite(oper) & (oper != UP)
     down = np.logical_or(off[rails.port], off[rails.peer])
-    planned = rails.view.capacity[rails.port] / BYTES_A_GIGABIT * SPEED_SHARE
+    planned = rails.line / BYTES_A_GIGABIT * SPEED_SHARE
     slow = np.logical_or(_below(speed[rails.port], planned), _below(speed[rails.peer], planned))
     borrowing = rails.any(down).any(axis=2, keepdims=True)
     found: Mask = rails.any(slow) | borrowing

@@ -26,6 +26,11 @@ class Polished:
     rails: Floats
     rest: Floats
 
+    @property
+    def whole(self) -> Floats:
+        """Deviations of cells from the level: what is left, and their host's and rail's effects."""
+        return self.rest + np.nan_to_num(self.hosts)[:, :, None] + np.nan_to_num(self.rails)[:, None, :]
+
 
 def medians(table: Floats, axis: int) -> Floats:
     """Medians of what is known along an axis, which stays with length 1; NaN where nothing is."""

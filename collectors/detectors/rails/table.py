@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,16 +44,32 @@ class Rails:
         port = port[order]
         return cls(view, port, view.peer[port], cell[order], shape, host)
 
+    @cached_property
+    def line(self) -> Floats:
+        """Line rate of each port, bytes a second."""
+        found: Floats = self.view.capacity[self.port]
+        return found
+
+    @cached_property
+    def count(self) -> Ints:
+        """Ports of each cell."""
+        return np.bincount(self.cell, minlength=int(np.prod(self.shape))).reshape(self.shape)
+
+    def mean(self, values: Floats) -> Floats:
+        """Means of the ports of each cell, NaN as of ``total``."""
+        found: Floats = self.total(values) / np.maximum(self.count, 1)
+        return found
+
     def total(self, values: Floats) -> Floats:
         """Sums of the ports of each cell, NaN where the cell has none or any of them is unknown."""
-        count = int(np.prod(self.shape))
-        found = np.bincount(self.cell, weights=values, minlength=count)
-        none = np.bincount(self.cell, minlength=count) == 0
-        return np.where(none, np.nan, found).reshape(self.shape)
+        sums = np.bincount(self.cell, weights=values, minlength=self.count.size)
+        found: Floats = sums.reshape(self.shape).astype(np.float64)
+        found[self.count == 0] = np.nan
+        return found
 
     def any(self, ports: Mask) -> Mask:
         """Cells of which any port is so."""
-        found: Mask = np.bincount(self.cell, weights=ports, minlength=int(np.prod(self.shape))) > 0
+        found: Mask = np.bincount(self.cell, weights=ports, minlength=self.count.size) > 0
         return found.reshape(self.shape)
 
     def ports(self, cell: int) -> tuple[int, ...]:
