@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import cache
+from math import factorial
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.polynomial.hermite_e import hermegauss
 
-from benchmarks.detection.cases import Case, cases, made, overlaps
+from benchmarks.detection.cases import Case, Made, cases, made, overlaps
 from benchmarks.detection.plans import plan_of
+from benchmarks.detection.run import in_turns
+from benchmarks.detection.scenes import INTERVAL, busy_ports
 from benchmarks.detection.score import Tally, Told, score, wilson
-from benchmarks.detection.scripts import places
-from benchmarks.detection.truths import Truth, truths
+from benchmarks.detection.scripts import LEAST_ERRORS, places
+from benchmarks.detection.table import as_json, costs, table
+from benchmarks.detection.truths import Truth, due, truths
+from collectors.detectors.links.errors import run_length
+from collectors.detectors.policy import Policy
 from fabric.detections import DETECTIONS
 from fabric.findings import Finding, Severity, State
+from fabric.plan import Plan
 from planner.simulate.faults import KINDS
 
 PLAN = "small"
@@ -50,6 +61,73 @@ def test_late_early_and_wrong_subjects_are_false() -> None:
     assert tally([truth], told(120, link(), code="miswire")) == (1, 0, 0, 1, 0)
     assert tally([], told(120, link())) == (0, 0, 0, 1, 0)
     assert tally([truth]) == (1, 0, 0, 0, 0)
+
+
+@cache
+def run_of(kind: str, number: int = 0) -> Made:
+    return made(Case(PLAN, "single", (kind,), number))
+
+
+def counts(plan: Plan, truth: Truth, at: int, **changes: Any) -> tuple[int, int, int]:
+    """Hits, false and late findings, where a detector says exactly this, once."""
+    said = {"code": truth.code, "cause": truth.cause, "subject": dict(truth.subject)} | changes
+    found = score(plan, [truth], [told(at, said["subject"], said["code"], said["cause"])], 100.0)
+    return found.hits, found.false, found.late
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_every_kind_only_its_own_subject_in_time_is_a_hit(kind: str) -> None:
+    run = run_of(kind)
+    plan, (truth,) = run.scenario.plan, run.truths
+    other = next(
+        found for number in range(1, 20)
+        if (found := run_of(kind, number).truths[0].subject) != truth.subject or "network" in found
+    )  # fmt: skip
+    if "network" in other:
+        other = {**other, "network": "storage"}
+    assert counts(plan, truth, truth.onset_ns + 1) == (1, 0, 0)
+    assert counts(plan, truth, truth.deadline_ns) == (1, 0, 0)
+    assert counts(plan, truth, truth.deadline_ns + 1) == (0, 1, 1)
+    assert counts(plan, truth, truth.onset_ns) == (0, 1, 0), "before it began"
+    assert counts(plan, truth, truth.deadline_ns, subject=other) == (0, 1, 0)
+    for code in DETECTIONS:
+        if code != truth.code:
+            assert counts(plan, truth, truth.deadline_ns, code=code) == (0, 1, 0)
+
+
+def test_victims_of_a_storm_are_false() -> None:
+    """The leaf's other ports, its uplinks, the host's other rails, and the link itself under another code."""
+    run = run_of("pfc-storm")
+    plan, (truth,) = run.scenario.plan, run.truths
+    host, rail = truth.subject["host"], truth.subject["rail"]
+    (own,) = (end for end in places(PLAN).below if end.far == host and f"-l{rail}-" in end.device)
+    up = next(end for end in places(PLAN).above if end.device == own.device)
+    beside = next(end for end in places(PLAN).below if end.device == own.device and end.far != host)
+    ends = [{"device": own.device, "port": own.port}, {"device": own.far, "port": own.far_port}]
+    assert counts(plan, truth, truth.deadline_ns, subject={"switch": own.device, "ports": [own.port]}) == (1, 0, 0)
+    for victim in (
+        {"switch": up.device, "ports": [up.port]}, {"switch": up.far, "ports": [up.far_port]},
+        {"switch": beside.device, "ports": [beside.port]}, {"host": beside.far, "rail": rail},
+        {"host": host, "rail": (rail + 1) % 8}, {"switch": own.device},
+    ):  # fmt: skip
+        assert counts(plan, truth, truth.deadline_ns, subject=victim) == (0, 1, 0), victim
+    assert counts(plan, truth, truth.deadline_ns, subject={"link": ends}, code="link") == (0, 1, 0)
+
+
+def test_a_detector_that_is_late_names_a_neighbour_or_repeats_itself_loses_points() -> None:
+    run = run_of("link-down")
+    plan, (truth,) = run.scenario.plan, run.truths
+    other = next(found for n in range(1, 9) if (found := run_of("link-down", n).truths[0].subject) != truth.subject)
+    good = told(truth.deadline_ns, dict(truth.subject))
+    late = told(truth.deadline_ns + 1, dict(truth.subject))
+    wrong = told(truth.deadline_ns, dict(other))
+    after = told(2 * truth.end_ns, dict(truth.subject))
+    for said, expected in (
+        ([good], (1, 0)), ([late], (0, 1)), ([wrong], (0, 1)), ([wrong, good], (1, 1)), ([good, late], (1, 0)),
+        ([good, after], (1, 1)), ([late, late], (0, 2)), ([], (0, 0)),
+    ):  # fmt: skip
+        sums = score(plan, [truth], said, 100.0)
+        assert (sums.hits, sums.false) == expected
 
 
 def test_a_masked_fault_may_be_found_and_need_not() -> None:
@@ -149,6 +227,67 @@ def test_deadlines_are_whole_intervals_after_the_onset() -> None:
     start, step = run.scenario.settings.start_ns, 10 * 10**9
     assert 2 * step <= truth.deadline_ns - truth.onset_ns < 3 * step
     assert (truth.deadline_ns - start) % step == 0
+
+
+def test_a_rate_of_errors_is_told_by_its_deadline_999_times_in_1000() -> None:
+    """At the lowest rate that is drawn; one interval of the six is for counters that lag. By the sum's distribution."""
+    policy = Policy().link
+    factors, weights = hermegauss(40)
+    mean = LEAST_ERRORS * INTERVAL * np.exp(0.3 * factors)
+    chances = [float(np.sum(weights * np.exp(-mean) * mean**k / factorial(k)) / weights.sum()) for k in range(4)]
+    chances.append(1 - sum(chances))
+    assert run_length(chances, policy) == pytest.approx(2.36, abs=0.01)
+    left = {0.0: 1.0}
+    for _ in range(due("link-errors") - 1):
+        after: dict[float, float] = {}
+        for value, chance in left.items():
+            for bad, share in enumerate(chances):
+                now = max(value + min(bad, policy.errors_cap) - policy.errors_reference, 0.0)
+                if now < policy.errors_alarm:
+                    after[now] = after.get(now, 0.0) + chance * share
+        left = after
+    assert sum(left.values()) < 1e-3
+
+
+def test_what_stops_a_job_begins_once_what_its_traffic_shows_is_due() -> None:
+    for number in range(5):
+        run = made(Case(PLAN, "separate", ("slow-rail", "pfc-storm"), number))
+        (slow, storm), (truth, _) = run.scenario.faults, run.truths
+        assert storm.start * 1e9 > truth.deadline_ns - run.scenario.settings.start_ns - 10e9
+        assert slow.start < storm.start < slow.end
+        assert run.scenario.settings.seconds >= storm.end
+
+
+def test_packets_are_lost_where_some_arrive() -> None:
+    run = made(Case(PLAN, "single", ("grey-loss",), 0))
+    (fault,) = run.scenario.faults
+    assert (fault.device, fault.port) in busy_ports(run.scenario)
+
+
+def test_cases_take_turns() -> None:
+    todo = in_turns(list(cases(PLAN, 20, 2, 10)))
+    assert len(todo) == len(set(todo))
+    first = todo[: len(todo) // 2]
+    for kinds, runs in ((("link-down",), 10), ((), 5), (("link-down", "reboot"), 1)):
+        assert abs(sum(case.kinds == kinds for case in first) - runs) <= 1
+
+
+def test_the_table_and_the_json_have_every_tally() -> None:
+    perfect = Tally(runs=2, faults=2, hits=2, causes=2, delays=[10.0, 20.0], seconds=360.0, cpu=1.0)
+    poor = Tally(runs=1, faults=2, hits=1, causes=0, false=3, wrong={"link/x": 3}, delays=[9.0])
+    quiet = Tally(runs=1, false=1, wrong={"incast/incast": 1}, seconds=43_200.0)
+    found = {("single", "reboot"): perfect, ("separate", "reboot+silence"): poor, ("healthy", "healthy"): quiet}
+    assert [row.replace(".000", "") for row in list(table(found))[2:]] == [
+        "| reboot | 2 | 1 (0.342–1) | 1 (0.342–1) | 1 (0.342–1) | 15 |  |",
+        "| pairs, separate | 1 | 0.500 (0.095–0.905) | 0.250 (0.046–0.699) | 0 (0–0.793) | 9 | 3: link/x 3 |",
+        "| **all faults** | 3 | 0.750 (0.301–0.954) | 0.500 (0.188–0.812) | 0.667 (0.208–0.939) | 10 | 3: link/x 3 |",
+        "| healthy | 1 | | | | | 1 in 0.50 fabric-days (2.00 a day): incast/incast 1 |",
+    ]
+    assert list(costs(found)) == ["CPU seconds a run: reboot 0.50, separate runs 0.00, healthy runs 0.00"]
+    rows = json.loads(as_json({PLAN: found}))["rows"]
+    assert [(row["scale"], row["name"], row["hits"]) for row in rows] == [
+        (PLAN, "reboot", 2), (PLAN, "reboot+silence", 1), (PLAN, "healthy", 0),
+    ]  # fmt: skip
 
 
 def test_separate_pairs_share_no_device() -> None:

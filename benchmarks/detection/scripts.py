@@ -14,6 +14,8 @@ from benchmarks.detection.plans import NETWORK, plan_of, working_hosts
 from fabric.plan import Plan
 
 T = TypeVar("T")
+LEAST_ERRORS = 0.5
+"""Bad codewords a second: fewer take longer than the deadline to tell from chance (docs/detection.md)."""
 Fields = dict[str, Any]
 """Of a fault, as a script has them, without kind and times."""
 
@@ -159,7 +161,7 @@ class Draw:
 _MADE: Mapping[str, Callable[[Draw], Fields]] = {
     "link-down": Draw.link,
     "link-flap": Draw.link,
-    "link-errors": lambda d: {**d.link(), "rate": d.log(10, 1000)},
+    "link-errors": lambda d: {**d.link(), "rate": d.log(LEAST_ERRORS, 1000)},
     "grey-loss": lambda d: {**d.receiver(), "share": d.log(1e-3, 2e-2)},
     "slow-link": lambda d: {**d.link(), "share": float(d.rng.choice([0.25, 0.5]))},
     "polarised-hash": lambda _: {"tier": "spine"},
