@@ -16,6 +16,8 @@ from collectors.detectors.policy import Link as Thresholds
 from collectors.detectors.policy import Policy
 
 DUE_S = 20.0
+GREY_S = 40.0
+"""Loss has to go on for three whole intervals."""
 QUIET: list[dict[str, Any]] = [
     fault("reboot", 33, 64), fault("silence", 33, 64), fault("incast", 33, 64), fault("lossless-drop", 33, 64),
     fault("low-entropy", 33, 64),
@@ -27,9 +29,9 @@ QUIET: list[dict[str, Any]] = [
     [("link-down", {}), ("link-flap", {}), ("link-errors", {}), ("grey-loss", {"share": 0.001}), ("slow-link", {})],
 )
 @pytest.mark.parametrize("start", [42.0, 47.5])
-def test_each_fault_is_told_once_in_two_intervals(kind: str, more: dict[str, Any], start: float) -> None:
+def test_each_fault_is_told_once_and_soon(kind: str, more: dict[str, Any], start: float) -> None:
     one = fault(kind, start, 110, **more)
-    assert hits(found(one), one, DUE_S)
+    assert hits(found(one), one, GREY_S if kind == "grey-loss" else DUE_S)
 
 
 @pytest.mark.parametrize("more", [{}, {"method": "ecmp", "refresh": 7.0, "seconds": 200.0}, {"refresh": 10.0}])
@@ -45,7 +47,7 @@ def test_what_is_no_links_fault_is_left_to_others(one: dict[str, Any], refresh: 
 
 def test_grey_loss_shows_through_counters_that_are_late() -> None:
     one = fault("grey-loss", 82, 160, share=0.001)
-    assert hits(found(one, refresh=10.0, seconds=160.0), one, DUE_S)
+    assert hits(found(one, refresh=10.0, seconds=160.0), one, 2 * GREY_S)
 
 
 # by hand
@@ -111,20 +113,43 @@ def test_codewords_that_were_nearly_lost_and_light_that_faded() -> None:
     assert (told.cause, told.evidence["usual_rx_power_dbm"]) == ("margin", pytest.approx(-2.0))
 
 
-def packets(sent: float, received: float) -> dict[int, dict[str, float]]:
-    return {A: {"tx_packets": sent}, B: {"rx_packets": received}}
+def packets(sent: float, received: float, also: float = 1e6) -> dict[int, dict[str, float]]:
+    """What A sent and B received; four more links of each of their switches work."""
+    device, links = seen().device, list(fabric_links())[1:]
+    near = [[two for two in links if device[two[end]] == device[(A, B)[end]]][:4] for end in (0, 1)]
+    others = {port: {kind: also} for two in (*near[0], *near[1]) for port, kind in zip(two, (SENT, GOT), strict=True)}
+    return {**others, A: {SENT: sent}, B: {GOT: received}}
 
 
-def test_loss_one_way_stands_out_from_what_comes_and_goes() -> None:
+SENT, GOT = "tx_packets", "rx_packets"
+
+
+def test_loss_one_way_is_told_after_three_intervals() -> None:
     steady = hand()
-    steady.run(7, packets(1e6, 1e6))
-    assert steady.step(packets(1e6, 999_700)) == []
+    steady.run(5, packets(1e6, 1e6))
+    assert steady.run(2, packets(1e6, 999_000)) == []
     (told,) = steady.step(packets(1e6, 999_000))
     assert (told.cause, told.evidence["at"]) == ("grey-loss", seen().end(B))
+    assert told.evidence["lost_share"] == pytest.approx(1e-3)
+    assert steady.run(4, packets(1e6, 1e6)) == []
+
+
+def test_counters_that_are_late_now_and_then_hide_loss_one_way_and_make_none() -> None:
     late = hand()
     for turn in range(30):  # zero, then double
         assert late.step(packets(1e6, 2e6 if turn % 2 else 1.0)) == []
-    assert late.run(4, packets(1e6, 0.99e6)) == []
+    for turn in range(10):
+        assert late.step(packets(1e6, 0.8e6 if turn % 2 else 1.1e6)) == []
+
+
+def test_what_all_ports_of_a_device_seem_to_lose_is_its_clock() -> None:
+    one = hand()
+    one.run(5, packets(1e6, 1e6))
+    drift = {
+        port: {kind: 999_000.0 if kind == GOT else n for kind, n in row.items()}
+        for port, row in packets(1e6, 1e6).items()
+    }
+    assert one.run(8, drift) == []
 
 
 def test_counters_of_different_things_are_no_loss() -> None:

@@ -84,9 +84,9 @@ class Link:
         }  # fmt: skip
 
     def _grey_loss(self, link: int, ports: tuple[int, ...], interval: Interval) -> dict[str, Any]:
-        port = _largest(np.where(self.grey.alarmed, self.grey.latest, -np.inf), ports)
-        share, usual = (float(-np.expm1(-one[port])) for one in (self.grey.latest, self.grey.usual))
-        return {"level": share, "lost_share": share, "usual_share": usual, "at": self.view.end(port)}
+        port = _largest(np.where(self.grey.alarmed, self.grey.lost, -np.inf), ports)
+        share = float(self.grey.lost[port])
+        return {"level": share, "lost_share": share, "at": self.view.end(port)}
 
     def _speed(self, link: int, ports: tuple[int, ...], interval: Interval) -> dict[str, Any]:
         return _below(interval.gauge("speed_gbps"), self.state.planned, ports)

@@ -1,107 +1,163 @@
 """Grey loss: packets that one end sent and the other never received, with nothing counted as an error.
 
-Switches bring counters up to date every 1 to 10 s: read at one time, both ends speak of different times, and a share
-of what was sent seems lost, or found. As log(sent/received) that lag is the same both ways with opposite signs: the sum
-of both directions does not feel it. Where only one direction carries traffic nothing is said of devices that lag (most
-of whose ports show it), and the usual size of what comes and goes is a threshold.
+Switches bring their counters up to date every 1 to 10 s. With S the packets sent so far and d_A, d_B how old the
+counters of both ends are, what seems lost so far is
+
+    D(t) = S(t − d_A) − S(t − d_B) + lost(t),
+
+so that lag moves D by no more than the lag times what the rate changed, and back again, while loss adds up. That
+difference is judged as a cumulative sum is (Page 1954), over each of the latest windows of m intervals:
+
+    G = Σ (sent − received) / mean sent ≥ B + m·s,  and without its two largest terms still ≥ (m − 2)·s,
+
+where s is the least share (``lost_share``) and B what lag of up to an interval explains: the range of the rates that
+either end showed in the window and the interval before. A step of the rates moves D in two intervals at most, which
+the second condition leaves out.
+
+Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
+there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
+ratio, however unsteady the traffic and the lag. Where they flow one way alone, other ports of each switch have to
+vouch for it: if a quarter of them seem to lose half as much towards the same end, the device's clock or lag drifts.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from collectors.detectors.interval import Interval
-from collectors.detectors.links.rises import most
+from collectors.detectors.links.sums import Sums
 from collectors.detectors.policy import Link as Thresholds
-from collectors.detectors.view import NONE, Floats, Mask, View
+from collectors.detectors.view import Floats, Ints, Mask, View
 
-LEAST = 3
-"""Ports with traffic of a device of which a share says anything."""
-LAGGING = 0.25
-"""Of a device's ports: one link that loses is less on any switch, counters that are late show on nearly all."""
+
+@dataclass(frozen=True)
+class Flow:
+    """Some channels in a window of m intervals; ``lost``: (m, channels), shares of the mean sent."""
+
+    lost: Floats
+    explained: Floats
+    """Of the mean sent, what lag of an interval can explain of the sum."""
+    known: Mask
+    """Told in each interval, with enough packets."""
+
+
+@dataclass(frozen=True)
+class Both(Flow):
+    """As ``Flow``, with the other direction of the same link added where it carries packets (``two``)."""
+
+    two: Mask
+    mine: Mask
+    """This direction lost more than the other."""
 
 
 class Grey:
-    """Losses, a port (that receives) an element."""
+    """Losses, a channel (named by the port that receives) an element."""
 
     def __init__(self, view: View, policy: Thresholds) -> None:
         """Nothing seen yet."""
-        self.view, self.policy = view, policy
-        self.peered = view.peer != NONE
-        self.peer = np.where(self.peered, view.peer, 0)
-        self.latest, self.earlier = np.full(view.ports, np.nan), np.full(view.ports, np.nan)
-        """Loss, log(sent/received), in the two latest intervals with traffic, freed of lag where that can be."""
-        self.lag, self.earlier_lag = np.zeros(view.ports), np.zeros(view.ports)
-        """Half of the difference of both directions in those intervals."""
-        self.lagging = np.zeros(len(view.device_names))
-        """By device, on what share of its ports what is sent and what is received disagreed lately."""
-        self.usual = np.zeros(view.ports)
-        """Largest loss or gain lately, the two latest left out."""
-        self.seen = np.zeros(view.ports, dtype=np.int64)
+        self.view, self.policy, self.sums = view, policy, Sums(view, policy)
+        self.lost = np.zeros(view.ports)
+        """Share lost in the window that alarmed."""
         self.alarmed: Mask = np.zeros(view.ports, dtype=bool)
+        self._before: Mask = np.zeros(view.ports, dtype=bool)
+        """Whether something seemed lost in the interval before."""
+        order = np.argsort(view.device, kind="stable")
+        bounds = np.searchsorted(view.device[order], np.arange(len(view.device_names) + 1))
+        self._order, self._bounds = order, bounds
+        self._others: dict[tuple[int, int], tuple[Flow, Flow]] = {}
 
     def step(self, interval: Interval) -> None:
         """Take an interval; where nothing is known all stays."""
-        loss = self._loss(interval)
-        back = np.where(self.peered, loss[self.peer], np.nan)
-        alone = np.where(self._lags(loss), np.nan, loss)
-        both = np.where(np.isfinite(back), loss + back, alone)
-        known = np.isfinite(both)
-        self._learn(known)
-        self.earlier, self.earlier_lag = (
-            np.where(known, old, older) for old, older in ((self.latest, self.earlier), (self.lag, self.earlier_lag))
-        )
-        self.latest = np.where(known, both, self.latest)
-        self.lag = np.where(known, np.nan_to_num(np.abs(loss - back) / 2), self.lag)
-        # of the two directions the one that lost more is the one that loses
-        mine = ~np.isfinite(back) | (loss >= back)
-        begins = known & mine & self._over(loss)
-        holds = self.alarmed & (~known | (self.latest >= self.policy.lost_share / 2))
-        self.alarmed = begins | holds
+        self.sums.step(interval)
+        self._others.clear()
+        self._clear(np.flatnonzero(self.alarmed & self.sums.joint))
+        seems = self._seems()
+        channels = np.flatnonzero(seems & self._before & ~self.alarmed)
+        self._before = np.where(self.sums.joint, seems, self._before)
+        for length in range(self.policy.lost_least, self.policy.lost_window + 1):
+            channels = channels[~self.alarmed[channels]]
+            if len(channels):
+                self._judge(channels, length)
 
-    def _lags(self, loss: Floats) -> Mask:
-        """Ports of links with a device at either end whose counters, on a good part of its ports, are late lately."""
-        known = np.isfinite(loss)
-        off = known & (np.abs(loss) > self.policy.lost_share / 2)
-        late, of = (np.bincount(self.view.device[one], minlength=len(self.lagging)) for one in (off, known))
-        share = np.where(of >= LEAST, late / np.maximum(of, 1), 0.0)
-        self.lagging = np.maximum(share, self.lagging * self.policy.lost_fading)
-        found = (self.lagging >= LAGGING)[self.view.device]
-        late_either: Mask = found | (found[self.peer] & self.peered)
-        return late_either
-
-    def _learn(self, known: Mask) -> None:
-        """The interval before the latest is history, but of links that lose."""
-        old = known & np.isfinite(self.earlier) & ~self.alarmed
-        faded = np.maximum(np.abs(self.earlier), self.usual * self.policy.lost_fading)
-        self.usual = np.where(old, faded, self.usual)
-        self.seen += old
-
-    def _over(self, loss: Floats) -> Mask:
-        """Lost more than a share, and more than usual, twice; the first time may have been part of an interval."""
-        left, times = self.policy.lost_lag, self.policy.lost_usual
-        now = np.maximum(np.maximum(self.policy.lost_share, times * self.usual), left * self.lag)
-        before = np.maximum(np.maximum(self.policy.lost_share / 20, times / 2 * self.usual), left * self.earlier_lag)
-        enough = (self.seen >= self.policy.lost_history) & (loss < -np.log1p(-self.policy.lost_most))
-        found: Mask = enough & (self.latest >= now) & (self.earlier >= before)
+    def _seems(self) -> Mask:
+        """Channels that may have lost something in the latest interval: all others need not be looked at."""
+        sums = self.sums
+        sent, received = sums.sent[sums.turn], sums.received[sums.turn]
+        busy = sent >= self.policy.lost_packets
+        lost = np.where(busy, (sent - received) / np.where(busy, sent, 1.0), 0.0)
+        back = np.where(sums.peered, lost[sums.peer], 0.0)
+        found: Mask = busy & (lost + back >= self.policy.lost_share / 2)
         return found
 
-    def _loss(self, interval: Interval) -> Floats:
-        """Log of what the peer sent over what arrived, whole or broken; NaN without enough packets."""
-        sent, received = self._packets(interval)
-        received = received + np.nan_to_num(most(interval.risen("rx_fcs_errors"), interval.risen("rx_errors")))
-        enough = (sent >= self.policy.lost_packets) & (received >= 1)
-        return np.log(np.where(enough, sent, np.nan) / np.where(enough, received, 1.0))
+    def _clear(self, channels: Ints) -> None:
+        """End what no longer goes on."""
+        if len(channels):
+            now = self._both(channels, self.policy.lost_least)
+            over = now.known & (now.lost.mean(axis=0) < self.policy.lost_share / 2)
+            self.alarmed[channels[over]] = False
 
-    def _packets(self, interval: Interval) -> tuple[Floats, Floats]:
-        """Packets that the peer sent, and those that arrived: all, or unicast where a device tells no more."""
-        sent, received = self._pair(interval, "")
-        unknown = np.isnan(sent) | np.isnan(received)
-        if unknown.any() and (interval.fresh("rx_unicast_packets") & unknown).any():
-            others = self._pair(interval, "unicast_")
-            sent, received = np.where(unknown, others[0], sent), np.where(unknown, others[1], received)
-        return sent, received
+    def _judge(self, channels: Ints, length: int) -> None:
+        now = self._both(channels, length)
+        least, total, counts = self.policy.lost_share, now.lost.sum(axis=0), length - self.policy.lost_steps
+        lower = np.sort(now.lost, axis=0)[:counts].sum(axis=0)
+        found = now.known & now.mine & (lower >= counts * least) & (total >= now.explained + length * least)
+        for at in np.flatnonzero(found).tolist():
+            channel = int(channels[at])
+            if self._alone(channel, length, float(total[at]), both=bool(now.two[at])):
+                self.alarmed[channel] = True
+                self.lost[channel] = float(np.median(now.lost[:, at]))
 
-    def _pair(self, interval: Interval, kind: str) -> tuple[Floats, Floats]:
-        sent = interval.delta(f"tx_{kind}packets")[self.peer]
-        return np.where(self.peered, sent, np.nan), interval.delta(f"rx_{kind}packets")
+    def _both(self, channels: Ints, length: int) -> Both:
+        peers = self.sums.peer[channels]
+        there, back = self._flow(channels, length), self._flow(peers, length)
+        busy = np.nan_to_num(self.sums.window(peers, length)[0]) >= self.policy.lost_packets
+        two: Mask = np.any(busy, axis=0)
+        explained = np.minimum(there.explained + back.explained, self._ratios(channels, length))
+        return Both(
+            np.where(two, there.lost + back.lost, there.lost), np.where(two, explained, there.explained),
+            there.known & (~two | back.known), two, ~two | (there.lost.sum(axis=0) >= back.lost.sum(axis=0)),
+        )  # fmt: skip
+
+    def _flow(self, channels: Ints, length: int) -> Flow:
+        sent, received = self.sums.window(channels, length + 1)
+        known: Mask = np.isfinite(sent[length]) & np.all(sent[:length] >= self.policy.lost_packets, axis=0)
+        mean = np.where(known, sent[:length].mean(axis=0), 1.0)
+        lost = (sent - received)[:length] / mean
+        moved = np.maximum(sent.max(axis=0) - sent.min(axis=0), received.max(axis=0) - received.min(axis=0))
+        return Flow(lost, moved / mean, known)
+
+    def _ratios(self, channels: Ints, length: int) -> Floats:
+        """Range of what either end sends over what it receives, as a share; infinite where that is nothing."""
+        sent, received = self.sums.window(channels, length + 1)
+        back = self.sums.window(self.sums.peer[channels], length + 1)
+        ends = [over / np.maximum(under, 1.0) for over, under in ((sent, back[1]), (received, back[0]))]
+        ranges = [(end.max(axis=0) - end.min(axis=0)) / np.maximum(end.mean(axis=0), 1e-12) for end in ends]
+        found: Floats = np.maximum(*ranges)
+        return found
+
+    def _alone(self, channel: int, length: int, lost: float, *, both: bool) -> bool:
+        """Whether this channel's loss is its own, and not shared by ports of a device at either end."""
+        ends = (channel, 1), (int(self.sums.peer[channel]), -1)
+        return all(self._own(int(self.view.device[port]), sign, length, lost, both=both) for port, sign in ends)
+
+    def _own(self, device: int, sign: int, length: int, lost: float, *, both: bool) -> bool:
+        """Whether too few of a device's ports lose as much; ``sign``: 1 of what it receives, -1 of what it sends."""
+        inward, outward = self._ports(device, length)
+        into, out = (np.where(one.known, one.lost.sum(axis=0), np.nan) for one in (inward, outward))
+        sizes = (into + out,) if both else (sign * into, -sign * out)
+        known = np.any([np.isfinite(one) for one in sizes], axis=0)
+        much = np.any([one >= lost / 2 for one in sizes], axis=0)
+        if known.sum() <= self.policy.lost_vouchers:
+            return both or not self.view.on_switch[self._order[self._bounds[device]]]
+        return bool(much.sum() - 1 < self.policy.lost_late_ports * known.sum())
+
+    def _ports(self, device: int, length: int) -> tuple[Flow, Flow]:
+        """What comes in and what goes out at each of a device's ports."""
+        key = device, length
+        if key not in self._others:
+            ports = self._order[self._bounds[device] : self._bounds[device + 1]]
+            ports = ports[self.sums.peered[ports]]
+            self._others[key] = self._flow(ports, length), self._flow(self.sums.peer[ports], length)
+        return self._others[key]
