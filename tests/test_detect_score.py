@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import cache
 from math import factorial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -296,3 +298,13 @@ def test_separate_pairs_share_no_device() -> None:
         link_down, slow = scenario.faults
         near = {e.far for e in places(PLAN).at(link_down.device or "") if e.port == link_down.port}
         assert slow.host not in {link_down.device, *near}
+
+
+def test_the_documentation_has_the_deadlines_and_the_overlapping_pairs() -> None:
+    page = (Path(__file__).parent.parent / "docs/detection.md").read_text(encoding="utf-8")
+    for one in overlaps():
+        hidden = {"first": one.first, "second": one.second, "none": ""}[one.masked]
+        assert f"| {one.first} | {one.second} | {one.shares} | {hidden} | {one.why} |" in page
+    said = dict(re.findall(r"^\| (`.*`) \| (\d+) \|", page, flags=re.MULTILINE))
+    stated = {name.strip("` "): int(number) for names, number in said.items() for name in names.split(",")}
+    assert {kind: stated.get(kind, stated.get(KINDS[kind].code)) for kind in KINDS} == {k: due(k) for k in KINDS}
