@@ -7,13 +7,22 @@ where it rose by more than half of its range, and where its clock disagrees with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from fabric.counters import parse
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Values = npt.NDArray[Any]
+NEVER = int(np.iinfo(np.int64).min)
+"""Stands for a time that is not known."""
 CLOCK_NS = 2_000_000_000
 """A device's clock and ours may differ this much about an interval: polls are answered late, seconds are rounded."""
 CLOCK_SHARE = 0.25
@@ -60,7 +69,7 @@ def intervals(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     same = pl.col("device").eq_missing(pl.col("device").shift()) & pl.col("port").eq_missing(pl.col("port").shift())
     rows = rows.with_columns(*before, same=same).filter(pl.col("same") & pl.col("time_ns_before").is_not_null())
     rows = _with_boots(rows, boots)
-    why = reason(bits, floating=frame.schema[column].is_float(), discontinuity=bool(extra))
+    why = _why(rows, bits, marks=bool(extra))
     delta = pl.when(pl.col("why").is_null()).then(pl.col("value") - pl.col("value_before"))
     return rows.with_columns(why=why).select(
         "time_ns", "device", "port", "why", since_ns="time_ns_before", delta=delta.cast(pl.Float64),
@@ -88,40 +97,59 @@ def _bits(column: str) -> int:
     return found[0].bits or 64
 
 
-def reason(bits: int, *, floating: bool, discontinuity: bool) -> pl.Expr:
-    """The first reason that holds, as text; null where none does.
-
-    Of columns ``value``, ``time_ns``, ``received_ns`` and the same with ``_before``, ``boot_ns`` (null where unknown),
-    and with ``discontinuity`` of DISCONTINUITY and the same with ``_before``.
-    """
-    value, before = pl.col("value"), pl.col("value_before")
-    took = pl.col("time_ns") - pl.col("time_ns_before")
-    took_here = pl.col("received_ns") - pl.col("received_ns_before")
-    allowed = pl.max_horizontal(pl.lit(CLOCK_NS), (took_here.abs() * CLOCK_SHARE).cast(pl.Int64))
-    reasons: list[tuple[pl.Expr, Why]] = [
-        (((took - took_here).abs() > allowed) | (took_here < 0), Why.CLOCK),
-        (_within(pl.col("boot_ns")), Why.RESTARTED),
+def _why(rows: pl.DataFrame, bits: int, *, marks: bool) -> pl.Series:
+    """The first reason that holds, as text; null where none does."""
+    time_ns, before_ns, received_ns, received_before_ns, boot_ns = (
+        rows[name].fill_null(NEVER).to_numpy()
+        for name in ("time_ns", "time_ns_before", "received_ns", "received_ns_before", "boot_ns")
+    )
+    told = [rows[name].cast(pl.Float64).to_numpy() for name in (DISCONTINUITY, f"{DISCONTINUITY}_before") if marks]
+    value, before = rows["value"].to_numpy(), rows["value_before"].to_numpy()
+    refused = [
+        *refused_times(
+            time_ns, before_ns, received_ns, received_before_ns, boot_ns, (told[0], told[1]) if marks else None
+        ),
+        *refused_values(bits, value, before),
     ]
-    if discontinuity:
-        now, then = pl.col(DISCONTINUITY), pl.col(f"{DISCONTINUITY}_before")
-        reasons.append(((now - then).abs() > 0, Why.DISCONTINUOUS))
-    if not floating:
+    found = np.full(rows.height, -1)
+    for place in reversed(range(len(refused))):
+        found[refused[place][0]] = place
+    return pl.Series("why", [None if place < 0 else refused[place][1].value for place in found], dtype=pl.String)
+
+
+def refused_times(
+    time_ns: Ints, before_ns: Ints, received_ns: Ints, received_before_ns: Ints, boot_ns: Ints,
+    marks: tuple[Floats, Floats] | None = None,
+) -> Iterator[tuple[Mask, Why]]:  # fmt: skip
+    """Which intervals the times of both samples refuse, reason by reason, of arrays with an element an interval.
+
+    Of what we received, and of boots (when the agent last started), NEVER is what is not known. ``marks``:
+    DISCONTINUITY now and before, NaN where it is not known.
+    """
+    took, here = time_ns - before_ns, received_ns - received_before_ns
+    allowed = np.maximum(CLOCK_NS, np.abs(here) * CLOCK_SHARE)
+    known = (received_ns != NEVER) & (received_before_ns != NEVER)
+    yield known & ((np.abs(took - here) > allowed) | (here < 0)), Why.CLOCK
+    # an interval's end may be a second late, because uptimes are rounded
+    yield (boot_ns > before_ns) & (boot_ns <= time_ns + 1_000_000_000), Why.RESTARTED
+    if marks is not None:
+        yield np.abs(marks[0] - marks[1]) > 0, Why.DISCONTINUOUS
+
+
+def refused_values(bits: int, value: Values, before: Values) -> Iterator[tuple[Mask, Why]]:
+    """Which intervals the values refuse: unsigned counters of so many bits, or floating ones."""
+    if value.dtype.kind != "f":
         most = (1 << bits) - 1
-        narrow = (value <= most) & (before <= most)
-        reasons.append(((value == most) | (before == most), Why.STUCK))
-        reasons.append((value < before, Why.FELL))
-        reasons.append((narrow & (value - before > most // 2), Why.JUMPED))
+        yield (value == most) | (before == most), Why.STUCK
+        yield value < before, Why.FELL
+        yield (value <= most) & (before <= most) & (value >= before) & (value - before > most // 2), Why.JUMPED
     else:
-        reasons.append((value < before, Why.FELL))
-    chain = pl.lit(None, dtype=pl.String)
-    for holds, why in reversed(reasons):
-        chain = pl.when(holds.fill_null(value=False)).then(pl.lit(why.value)).otherwise(chain)
-    return chain
+        yield value < before, Why.FELL
 
 
-def _within(time_ns: pl.Expr) -> pl.Expr:
-    """Whether a time is in the interval; its end may be a second late, because uptimes are rounded."""
-    return (time_ns > pl.col("time_ns_before")) & (time_ns <= pl.col("time_ns") + 1_000_000_000)
+def plain(bits: int, value: Values, before: Values) -> bool:
+    """Whether it is plain at first sight that the values refuse nothing: none fell, none has left half of its range."""
+    return bool((value >= before).all()) and (value.dtype.kind == "f" or int(value.max(initial=0)) < 1 << (bits - 1))
 
 
 def _boots(frame: pl.DataFrame) -> pl.DataFrame:

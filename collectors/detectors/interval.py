@@ -8,44 +8,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from collectors.detectors.columns import NEVER, Ids, Last, Rows, Values, arrays, counted, one_table, texts
 from collectors.detectors.view import Floats, Ints, Mask, View
-from collectors.rates import DISCONTINUITY, UPTIME, reason
+from collectors.rates import DISCONTINUITY, UPTIME, plain, refused_times, refused_values
 from fabric.counters import parse
 from fabric.samples import KEYS, empty_flows, empty_outcomes
 
-NEVER = int(np.iinfo(np.int64).min)
-ALL = slice(None)
 MOST_COLUMNS = 512
 """Of one fabric: every counter with each of its priorities, queues, lanes and bins is fewer."""
-Values = npt.NDArray[Any]
+MOST_UPTIME_S = 1e9
+__all__ = ["NEVER", "Interval", "Intervals", "Last"]
 
 
-@dataclass
-class Last:
-    """The last sample of one column by port: value, the device's time and ours; NEVER where there is none."""
+class Times:
+    """What the times of two samples say, for all columns that came in the same rows."""
 
-    value: Values
-    time_ns: Ints
-    received_ns: Ints
+    def __init__(self, interval: Interval, now: Last, before: Last) -> None:
+        """Of the interval's two samples of a column."""
+        self._interval, self._now, self._before = interval, now, before
+        self.fresh = interval._is_fresh(now)
+        self.both: Mask = self.fresh & before.known
+        self.still: Floats = _closed(np.where(self.both, 0.0, np.nan))
+        """0 where there are both samples, NaN elsewhere."""
 
-    @classmethod
-    def none(cls, ports: int, dtype: npt.DTypeLike) -> Last:
-        """Nothing seen yet."""
-        return cls(np.zeros(ports, dtype), np.full(ports, NEVER), np.full(ports, NEVER))
+    @cached_property
+    def bad(self) -> Mask:
+        """Ports without two samples with a known time between them."""
+        found = ~self.both | (self._now.time_ns <= self._before.time_ns)
+        rows = np.flatnonzero(~found)
+        now, before = self._now, self._before
+        boots = self._interval.boots_ns[self._interval.view.device[rows]]
+        marks = self._interval.marks
+        for wrong, _ in refused_times(
+            now.time_ns[rows], before.time_ns[rows], now.received_ns[rows], before.received_ns[rows], boots,
+            None if marks is None else (marks[0][rows], marks[1][rows]),
+        ):  # fmt: skip
+            found[rows[wrong]] = True
+        return found
 
-    def of(self, rows: Ints | slice) -> Last:
-        """Those of some ports."""
-        return Last(self.value[rows], self.time_ns[rows], self.received_ns[rows])
-
-    def copy(self) -> Last:
-        """The same, apart from later changes."""
-        return Last(self.value.copy(), self.time_ns.copy(), self.received_ns.copy())
+    @cached_property
+    def seconds(self) -> Floats:
+        """From one sample to the other; NaN where that is not known."""
+        found = np.full(len(self.both), np.nan)
+        good = np.flatnonzero(~self.bad)
+        found[good] = (self._now.time_ns[good] - self._before.time_ns[good]) / 1e9
+        return _closed(found)
 
 
 @dataclass
@@ -69,6 +81,10 @@ class Interval:
     """Ports of which anything came in the interval."""
     _risen: dict[str, tuple[Floats, Floats]] = field(default_factory=dict)
     _seldom: dict[str, Floats] = field(default_factory=dict)
+    _gauges: dict[str, Floats] = field(default_factory=dict)
+    _rates: dict[str, Floats] = field(default_factory=dict)
+    _times: dict[tuple[int, ...], Times] = field(default_factory=dict)
+    _fresh: dict[int, Mask] = field(default_factory=dict)
 
     @property
     def nominal_s(self) -> float:
@@ -77,9 +93,16 @@ class Interval:
 
     def numbers(self, name: str) -> Iterator[tuple[int, str]]:
         """Priorities, queues, lanes or bins of a counter that were ever seen, and their columns."""
-        found = ((parse(column), column) for column in self.now)
-        rows = [(known[1], column) for known, column in found if known is not None and known[0].name == name]
-        yield from sorted((number, column) for number, column in rows if number is not None)
+        yield from self._numbers.get(name, ())
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[tuple[int, str]]]:
+        found: dict[str, list[tuple[int, str]]] = {}
+        for column in self.now:
+            known = parse(column)
+            if known is not None and known[1] is not None:
+                found.setdefault(known[0].name, []).append((known[1], column))
+        return {name: sorted(columns) for name, columns in found.items()}
 
     def delta(self, column: str) -> Floats:
         """What the counter rose since its last sample before the interval; NaN without two good samples."""
@@ -95,15 +118,18 @@ class Interval:
         return self._seldom[column]
 
     def _changes(self, column: str) -> Floats:
-        now, before = self.now.get(column), self.before.get(column)
-        if now is None or before is None:
-            return np.full(self.view.ports, np.nan)
-        both = self._fresh(now) & (before.time_ns != NEVER)
-        changed = np.flatnonzero(both & (now.value != before.value))
-        found = np.where(both, 0.0, np.nan)
-        if len(changed):
-            found[changed] = self._arithmetic(column, changed)[0]
-        return found
+        now, before, known = self.now.get(column), self.before.get(column), parse(column)
+        if now is None or before is None or known is None:
+            return self._nothing
+        times = self._times_of(now, before)
+        if now.value is before.value:
+            return times.still
+        changed = np.flatnonzero(times.both & (now.value != before.value))
+        if not len(changed):
+            return times.still
+        found = times.still.copy()
+        found[changed] = _rise(known[0].bits, now.value[changed], before.value[changed], times.bad[changed])
+        return _closed(found)
 
     def seconds(self, column: str) -> Floats:
         """How long that took, by the device's clock."""
@@ -111,63 +137,82 @@ class Interval:
 
     def rate(self, column: str) -> Floats:
         """Rise a second."""
-        delta, seconds = self._pair(column)
-        return delta / seconds
+        if column not in self._rates:
+            delta, seconds = self._pair(column)
+            self._rates[column] = _closed(delta / seconds)
+        return self._rates[column]
 
     def gauge(self, column: str) -> Floats:
         """The last value in the interval."""
-        found = self.now.get(column)
-        if found is None:
-            return np.full(self.view.ports, np.nan)
-        return np.where(self._fresh(found), found.value.astype(np.float64), np.nan)
+        if column not in self._gauges:
+            found = self.now.get(column)
+            if found is None:
+                return self._nothing
+            self._gauges[column] = _closed(np.where(self._is_fresh(found), found.value, np.nan).astype(np.float64))
+        return self._gauges[column]
 
     def fresh(self, column: str) -> Mask:
         """Ports of which a sample of the column came in the interval."""
         found = self.now.get(column)
-        return np.zeros(self.view.ports, dtype=bool) if found is None else self._fresh(found)
+        return np.zeros(self.view.ports, dtype=bool) if found is None else self._is_fresh(found)
 
-    def _fresh(self, found: Last) -> Mask:
-        return (found.time_ns > self.start_ns) & (found.time_ns <= self.end_ns)
+    def _is_fresh(self, found: Last) -> Mask:
+        key = id(found.time_ns)
+        if key not in self._fresh:
+            fresh = (found.time_ns > self.start_ns) & (found.time_ns <= self.end_ns)
+            fresh.flags.writeable = False
+            self._fresh[key] = fresh
+        return self._fresh[key]
+
+    @cached_property
+    def _nothing(self) -> Floats:
+        return _closed(np.full(self.view.ports, np.nan))
+
+    @cached_property
+    def marks(self) -> tuple[Floats, Floats] | None:
+        """When each port's counters were last interrupted, as told now and before; the same where one is unknown."""
+        now, before = self.now.get(DISCONTINUITY), self.before.get(DISCONTINUITY)
+        if now is None or before is None or now.value is before.value:
+            return None
+        return now.value, np.where(now.known & before.known, before.value, now.value)
+
+    def _times_of(self, now: Last, before: Last) -> Times:
+        key = id(now.time_ns), id(now.received_ns), id(before.time_ns), id(before.received_ns)
+        if key not in self._times:
+            self._times[key] = Times(self, now, before)
+        return self._times[key]
 
     def _pair(self, column: str) -> tuple[Floats, Floats]:
         if column not in self._risen:
             self._risen[column] = self._arithmetic(column)
         return self._risen[column]
 
-    def _arithmetic(self, column: str, rows: Ints | slice = ALL) -> tuple[Floats, Floats]:
-        """The rules of ``collectors.rates`` on whole arrays, or on some ports."""
+    def _arithmetic(self, column: str) -> tuple[Floats, Floats]:
+        """The rules of ``collectors.rates`` on whole arrays."""
         now, before, known = self.now.get(column), self.before.get(column), parse(column)
         if now is None or before is None or known is None:
-            return np.full(self.view.ports, np.nan), np.full(self.view.ports, np.nan)
-        now, before = now.of(rows), before.of(rows)
-        both = self._fresh(now) & (before.time_ns != NEVER) & (now.time_ns > before.time_ns)
-        frame = pl.DataFrame(self._columns(now, before, both, rows))
-        floating = now.value.dtype.kind == "f"
-        bad = reason(known[0].bits or 64, floating=floating, discontinuity=DISCONTINUITY in frame.columns)
-        good = frame.select(bad.is_null()).to_series().to_numpy() & both
-        delta = np.where(good, now.value - before.value, 0).astype(np.float64)
-        seconds = np.where(good, now.time_ns - before.time_ns, 1) / 1e9
-        return np.where(good, delta, np.nan), np.where(good, seconds, np.nan)
+            return self._nothing, self._nothing
+        times = self._times_of(now, before)
+        delta = _closed(_rise(known[0].bits, now.value, before.value, times.bad))
+        seconds = times.seconds
+        refused = np.isnan(delta) & ~times.bad
+        return delta, _closed(np.where(refused, np.nan, seconds)) if refused.any() else seconds
 
-    def _columns(self, now: Last, before: Last, both: Mask, rows: Ints | slice) -> dict[str, Values | pl.Series]:
-        """What the rules look at; where there are not both samples, anything harmless."""
-        boots = self.boots_ns[self.view.device[rows]]
-        found: dict[str, Values | pl.Series] = {
-            "value": now.value,
-            "value_before": before.value,
-            "time_ns": np.where(both, now.time_ns, 0),
-            "time_ns_before": np.where(both, before.time_ns, 0),
-            "received_ns": np.where(both, now.received_ns, 0),
-            "received_ns_before": np.where(both, before.received_ns, 0),
-            "boot_ns": boots,
-        }
-        first, second = self.now.get(DISCONTINUITY), self.before.get(DISCONTINUITY)
-        if first is not None and second is not None:
-            first, second = first.of(rows), second.of(rows)
-            seen = (first.time_ns != NEVER) & (second.time_ns != NEVER)
-            found[DISCONTINUITY] = np.where(seen, first.value, 0.0)
-            found[f"{DISCONTINUITY}_before"] = np.where(seen, second.value, 0.0)
-        return found
+
+def _rise(bits: int | None, now: Values, before: Values, bad: Mask) -> Floats:
+    """What counters rose, NaN where the times are bad or the rules refuse the values."""
+    found: Floats = (now - before).astype(np.float64)
+    found[bad] = np.nan
+    if not plain(bits or 64, now, before):
+        for wrong, _ in refused_values(bits or 64, now, before):
+            found[wrong] = np.nan
+    return found
+
+
+def _closed(values: Floats) -> Floats:
+    """An array that several detectors are given: none may change it."""
+    values.flags.writeable = False
+    return values
 
 
 class Intervals:
@@ -178,7 +223,11 @@ class Intervals:
         self.view, self.interval_ns = view, interval_ns
         self._now: dict[str, Last] = {}
         self._texts: dict[str, dict[int, str]] = {}
+        self._said: dict[str, tuple[Ints, pl.Series]] = {}
         self._boots = np.full(len(view.device_names), NEVER)
+        self._devices = pl.DataFrame({"device": view.device_names, "id": range(len(view.device_names))})
+        self._ids = Ids(view)
+        self._never = np.full(view.ports, NEVER)
         self._waiting: tuple[list[pl.DataFrame], list[pl.DataFrame], list[pl.DataFrame]] = ([], [], [])
 
     def feed(
@@ -195,9 +244,9 @@ class Intervals:
         parts = [_parted(frames, start_ns, end_ns) for frames in self._waiting]
         (rows, flows, outcomes), later = [part[0] for part in parts], [part[1] for part in parts]
         self._waiting = (later[0], later[1], later[2])
-        before = {name: last.copy() for name, last in self._now.items()}
+        before, self._now = self._now, dict(self._now)
         heard = np.zeros(self.view.ports, dtype=bool)
-        strangers = sum(self._take(frame, heard) for frame in rows)
+        strangers = self._take(one_table([counted(frame) for frame in rows]), heard) if rows else 0
         return Interval(
             self.view, start_ns, end_ns, before, self._now, self._texts, self._boots.copy(),
             self._named(flows), pl.concat(outcomes) if outcomes else empty_outcomes(), strangers, heard,
@@ -206,39 +255,46 @@ class Intervals:
     def _take(self, frame: pl.DataFrame, heard: Mask) -> int:
         """Take over the last values of a table; gives the number of rows of ports that the plan does not have."""
         self._uptimes(frame)
-        ported = frame.filter(pl.col("port").is_not_null())
-        if ported.is_empty():
-            return 0
-        rows = ported.sort("time_ns").join(self.view.keys, on=["device", "port"], how="inner", maintain_order="left")
-        ids = rows["id"].to_numpy()
-        heard[ids] = True
-        for column in rows.columns:
-            known = parse(column) if column not in KEYS else None
-            if known is None or (column not in self._now and len(self._now) >= MOST_COLUMNS):
+        ids = self._ids.of(frame["device"], frame["port"])
+        mine = ids[ids >= 0]
+        heard[mine] = True
+        received = frame["received_ns"].fill_null(NEVER).to_numpy()
+        rows = Rows(ids, frame["time_ns"].to_numpy(), received, self.view.ports)
+        for column, values, valid in arrays(frame):
+            if column in KEYS or (column not in self._now and len(self._now) >= MOST_COLUMNS):
                 continue
-            held = rows[column].is_not_null().to_numpy()
-            if held.any():
-                self._keep(column, known[0].kind == "text", rows.filter(held), ids[held])
-        return ported.height - rows.height
+            if (rows.pick(valid) >= 0).any():
+                self._now[column] = rows.onto(self._last(column, values), values, valid)
+        for column, words, valid in texts(frame):
+            if column in self._texts or len(self._texts) < MOST_COLUMNS:
+                self._keep(column, words, rows.pick(valid))
+        return frame.height - frame["port"].null_count() - len(mine)
 
-    def _keep(self, column: str, text: bool, rows: pl.DataFrame, ids: Ints) -> None:
-        if text:
-            self._texts.setdefault(column, {}).update(zip(ids.tolist(), rows[column], strict=True))
-            return
-        values = rows[column].to_numpy()
-        last = self._now.setdefault(column, Last.none(self.view.ports, values.dtype))
-        last.value[ids] = values
-        last.time_ns[ids] = rows["time_ns"].to_numpy()
-        last.received_ns[ids] = rows["received_ns"].to_numpy()
+    def _last(self, column: str, values: Values) -> Last:
+        found = self._now.get(column)
+        return Last(np.zeros(self.view.ports, values.dtype), self._never, self._never) if found is None else found
+
+    def _keep(self, column: str, words: pl.Series, at: Ints) -> None:
+        """Take over texts; the same as the last time are left alone."""
+        ports = np.flatnonzero(at >= 0)
+        said = words.gather(at[ports])
+        before = self._said.get(column)
+        if before is not None and np.array_equal(before[0], ports):
+            if before[1].equals(said):
+                return
+            new = (said != before[1]).to_numpy()
+            self._texts[column].update(zip(ports[new].tolist(), said.filter(new), strict=True))
+        elif len(ports):
+            self._texts.setdefault(column, {}).update(zip(ports.tolist(), said, strict=True))
+        self._said[column] = ports, said
 
     def _uptimes(self, frame: pl.DataFrame) -> None:
-        if UPTIME not in frame.columns:
+        if UPTIME not in frame.columns or frame[UPTIME].null_count() == frame.height:
             return
-        known = frame.filter(pl.col(UPTIME).is_not_null()).sort("time_ns").select("device", "time_ns", UPTIME)
-        for device, time_ns, uptime in known.iter_rows():
-            number = self.view.device_ids.get(device)
-            if number is not None:
-                self._boots[number] = time_ns - int(uptime * 1e9)
+        good = pl.col(UPTIME).is_between(0, MOST_UPTIME_S)
+        known = frame.filter(good).sort("time_ns", maintain_order=True).select("device", "time_ns", UPTIME)
+        rows = known.join(self._devices, on="device", how="inner", maintain_order="left")
+        self._boots[rows["id"].to_numpy()] = rows["time_ns"].to_numpy() - (rows[UPTIME].to_numpy() * 1e9).astype(int)
 
     def _named(self, flows: list[pl.DataFrame]) -> pl.DataFrame:
         found = pl.concat(flows) if flows else empty_flows()
@@ -253,9 +309,18 @@ def _parted(frames: list[pl.DataFrame], start_ns: int, end_ns: int) -> tuple[lis
     mine: list[pl.DataFrame] = []
     later: list[pl.DataFrame] = []
     for frame in frames:
+        if _all_inside(frame["time_ns"], start_ns, end_ns):
+            mine.append(frame)
+            continue
         inside = (pl.col("time_ns") > start_ns) & (pl.col("time_ns") <= end_ns)
         for rows, into in ((inside, mine), (pl.col("time_ns") > end_ns, later)):
             part = frame.filter(rows)
             if not part.is_empty():
                 into.append(part)
     return mine, later
+
+
+def _all_inside(times: pl.Series, start_ns: int, end_ns: int) -> bool:
+    if times.null_count() or times.dtype != pl.Int64:
+        return False
+    return bool(times.min() > start_ns and times.max() <= end_ns)  # type: ignore[operator]
