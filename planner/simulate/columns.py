@@ -10,12 +10,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from fabric.counters import Counter, counters, parse
 
 if TYPE_CHECKING:
-    from planner.simulate.ports import Ports
     from planner.simulate.wires import Floats
 
 SWITCH = ("oid", "gnmi", "sonic", "sflow")
@@ -26,14 +24,21 @@ ON_SWITCHES = ("headroom_", "queue_")
 NOT_INFINIBAND = (*ON_SWITCHES, "mtu_", "gid_", "lldp_", "pfc_enabled_", "counter_discontinuity_")
 NOT_ETHERNET = ("width_lanes",)
 FEC_BINS = 16
+ENDLESS = 2.0**64
+"""What no counter of 64 bits comes to in a run."""
+
+
+def known(column: str) -> Counter:
+    """The counter that a column holds; every column here is one."""
+    found = parse(column)
+    assert found is not None, column
+    return found[0]
 
 
 @cache
 def holders(column: str, infiniband: bool) -> tuple[bool, bool]:
     """Whether switches and hosts have a column."""
-    found = parse(column)
-    assert found is not None, column
-    counter = found[0]
+    counter = known(column)
     if infiniband and (counter.kind != "counter" or not _addressed(counter, INFINIBAND)):
         own = counter.kind != "counter" and not column.startswith(NOT_INFINIBAND)
         return own, own
@@ -49,33 +54,34 @@ def _addressed(counter: Counter, protocols: tuple[str, ...]) -> bool:
     return any(counter.addresses.get(protocol) for protocol in protocols)
 
 
-def zeros(count: int, priority: int) -> dict[str, Floats]:
-    """Every counter of a port at 0; those of a priority or queue for the lossless one."""
-    found: dict[str, Floats] = {}
+@cache
+def counted(priority: int) -> tuple[str, ...]:
+    """The column of every counter of a port; those of a priority or queue for the lossless one, and queue 0's."""
+    found: list[str] = []
     for counter in counters().values():
         if counter.kind != "counter" or counter.object == "device":
             continue
         if counter.object == "port_fec":
-            found |= {counter.column(number): np.zeros(count) for number in range(FEC_BINS)}
+            found += (counter.column(number) for number in range(FEC_BINS))
         else:
-            found[counter.column(priority if counter.indexed else None)] = np.zeros(count)
-    return found
+            found.append(counter.column(priority if counter.indexed else None))
+    return tuple(dict.fromkeys([*found, "queue_tx_bytes_q0", "queue_tx_packets_q0"]))
 
 
-def reported(ports: Ports, column: str, values: Floats, infiniband: bool) -> pl.Series:
-    """A column as the devices say it: whole, in so many bits, null where a device has none.
+def most(column: str) -> float:
+    """One more than the highest value that a column of whole numbers holds."""
+    bits = known(column).bits
+    return ENDLESS if bits is None or bits >= 64 else 2.0**bits
+
+
+def told(column: str, values: Floats, infiniband: bool) -> Floats:
+    """A counter as devices say it, in whole numbers but for seconds.
 
     Counters of InfiniBand stop at their highest value, the others begin anew.
     """
-    counter = parse(column)[0]  # type: ignore[index]
-    if counter.kind == "counter" and counter.unit != "s":
-        values = np.floor(values)
-        if counter.bits is not None and counter.bits < 64:
-            most = 2.0**counter.bits
-            values = np.minimum(values, most - 1) if infiniband else np.mod(values, most)
-    series = pl.Series(column, values, nan_to_null=True).cast(counter.dtype)
-    switches, hosts = holders(column, infiniband)
-    if switches and hosts:
-        return series
-    has = pl.Series(ports.switch if switches else ~ports.switch)
-    return pl.select(pl.when(has).then(series)).to_series().alias(column)
+    if known(column).unit == "s":
+        return values
+    whole, top = np.floor(values), most(column)
+    if whole.max(initial=0.0) < top:
+        return whole
+    return np.minimum(whole, top - 1) if infiniband else np.mod(whole, top)

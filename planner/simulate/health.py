@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from planner.simulate.faults import Fault
     from planner.simulate.meters import Added
     from planner.simulate.ports import Ports
-    from planner.simulate.timeline import Timeline
+    from planner.simulate.timeline import Window
     from planner.simulate.wires import Floats, Ints, Mask
 
 CODEWORD_BITS = 5440
@@ -92,11 +92,11 @@ def lost(ports: Ports, faults: Iterable[Fault], share: Floats, moved: Floats) ->
     return found
 
 
-def missed(ports: Ports, line: Timeline, weights: Floats, gone: Floats) -> Added:
+def missed(ports: Ports, window: Window, gone: Floats) -> Added:
     """What NICs count of lost packets: gaps at the receivers of flows that crossed the links, retries at senders."""
     receives, sends = np.zeros(len(gone)), np.zeros(len(gone))
     for channel in np.flatnonzero(gone).tolist():
-        first, last, part = _through(line, weights, channel, len(gone))
+        first, last, part = _through(window, channel, len(gone))
         np.add.at(receives, last, gone[channel] * part)
         np.add.at(sends, first, gone[channel] * part)
     gaps, retries = receives[ports.rx].round(), sends[ports.tx].round()
@@ -106,10 +106,10 @@ def missed(ports: Ports, line: Timeline, weights: Floats, gone: Floats) -> Added
     }  # fmt: skip
 
 
-def _through(line: Timeline, weights: Floats, channel: int, links: int) -> tuple[Ints, Ints, Floats]:
+def _through(window: Window, channel: int, links: int) -> tuple[Ints, Ints, Floats]:
     """First and last channels of the flows over a channel, and each flow's part of its bytes."""
     first, last, moved = [], [], []
-    for weight, span in zip(weights, line.spans, strict=True):
+    for weight, span in zip(window.weights, window.line.spans, strict=True):
         here = np.flatnonzero(span.items == channel) if weight > 0 and np.isfinite(span.seconds) else np.empty(0, int)
         flow = np.searchsorted(span.start, here, side="right") - 1
         first.append(span.items[span.start[flow]])

@@ -5,7 +5,6 @@ Every counter here is in ``fabric/schema/counters.csv``; docs/simulator.md says 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from planner.simulate.pressure import PACKET, REACTION
 
 if TYPE_CHECKING:
     from planner.simulate.ports import Ports
-    from planner.simulate.timeline import Timeline
+    from planner.simulate.timeline import Window
     from planner.simulate.wires import Floats, Ints
 
 QUANTA_BITS = 65_535 * 512
@@ -33,30 +32,28 @@ MULTICAST_A_SECOND = 1 / 30
 Added = dict[str, "Floats"]
 
 
-@dataclass
 class Meters:
-    """Sums since each device began, by counter; a column of floats a counter, a port a row."""
+    """Sums since each device began: ``sums`` has a counter a row (``names``) and a port a column."""
 
-    ports: Ports
-    sums: Added = field(default_factory=dict)
+    def __init__(self, names: tuple[str, ...], ports: int) -> None:
+        self.names, self.sums = names, np.zeros((len(names), ports))
+        self._row = {name: number for number, name in enumerate(names)}
 
     def add(self, added: Added) -> None:
         """An interval's increments."""
         for name, amount in added.items():
-            known = self.sums.get(name)
-            self.sums[name] = amount.copy() if known is None else known + amount
+            self.sums[self._row[name]] += amount
 
     def reset(self, rows: Ints) -> None:
         """A device began anew."""
-        for column in self.sums.values():
-            column[rows] = 0.0
+        self.sums[:, rows] = 0.0
 
 
-def traffic(ports: Ports, line: Timeline, weights: Floats, seconds: float, rng: np.random.Generator) -> Added:
+def traffic(ports: Ports, window: Window, seconds: float, rng: np.random.Generator) -> Added:
     """Bytes and packets of an interval, with a trickle of other traffic on every link that works."""
     live = ports.wires.gbps[: 2 * ports.wires.links] > 0
     small = np.where(live, rng.gamma(4.0, SMALL_A_SECOND * seconds / 4.0, len(live)), 0.0).round()
-    large = line.total(weights, "bytes")
+    large = window.total("bytes")
     multicast = np.where(live, rng.poisson(MULTICAST_A_SECOND * seconds, len(live)), 0.0)
     frames = large / PACKET
     added = {}
@@ -71,10 +68,10 @@ def traffic(ports: Ports, line: Timeline, weights: Floats, seconds: float, rng: 
     return added
 
 
-def lossless(ports: Ports, line: Timeline, weights: Floats, priority: int) -> Added:
+def lossless(ports: Ports, window: Window, priority: int) -> Added:
     """Queue, marks, pauses and drops of the lossless class in an interval."""
-    moved, marked = line.total(weights, "bytes"), line.total(weights, "marked")
-    paused, dropped = line.total(weights, "paused"), line.total(weights, "dropped")
+    moved, marked = window.total("bytes"), window.total("marked")
+    paused, dropped = window.total("paused"), window.total("dropped")
     a_second = REFRESH * ports.gbps * 1e9 / QUANTA_BITS
     p = priority
     added = {
@@ -89,29 +86,29 @@ def lossless(ports: Ports, line: Timeline, weights: Floats, priority: int) -> Ad
     return added
 
 
-def waiting(ports: Ports, line: Timeline, weights: Floats) -> Added:
+def waiting(ports: Ports, window: Window) -> Added:
     """InfiniBand's waits for credits; the length of a tick is the chip's own, ``TICK_SECONDS`` is ours."""
-    return {"tx_wait_ticks": line.total(weights, "paused")[ports.tx] / TICK_SECONDS}
+    return {"tx_wait_ticks": window.total("paused")[ports.tx] / TICK_SECONDS}
 
 
-def storms(ports: Ports, line: Timeline, weights: Floats, seconds: float, held: Ints, priority: int) -> Added:
+def storms(ports: Ports, window: Window, seconds: float, held: Ints, priority: int) -> Added:
     """What watchdogs count where a host's pauses hold a queue, and what they drop there."""
     p = priority
     found = {f"pfc_watchdog_storms_q{p}": np.zeros(len(ports)), f"queue_dropped_packets_q{p}": np.zeros(len(ports))}
     if not len(held):
         return found
-    paused = line.total(weights, "paused")[ports.tx]
+    paused = window.total("paused")[ports.tx]
     stuck = np.isin(ports.tx, held) & (paused >= STORM_SECONDS)
     found[f"pfc_watchdog_storms_q{p}"][stuck & ports.switch] = 1.0
-    asking = np.isin(ports.tx, held) & (line.peak(weights, "watermark")[ports.tx] > 0)
+    asking = np.isin(ports.tx, held) & (window.peak("watermark")[ports.tx] > 0)
     found[f"queue_dropped_packets_q{p}"][asking] = ports.gbps[asking] * 1e9 / 8 / PACKET * seconds * 0.01
     return found
 
 
-def hosts(ports: Ports, line: Timeline, weights: Floats, seconds: float, held: Ints, priority: int) -> Added:
+def hosts(ports: Ports, window: Window, seconds: float, held: Ints, priority: int) -> Added:
     """Hardware counters of NICs; rows of switches are filled too and left out when they are told."""
     p = priority
-    moved, echoed = line.total(weights, "bytes"), line.total(weights, "echoed")
+    moved, echoed = window.total("bytes"), window.total("echoed")
     most = seconds / REACTION * 64
     storm = np.isin(ports.rx, held).astype(np.float64)
     return {
@@ -122,15 +119,15 @@ def hosts(ports: Ports, line: Timeline, weights: Floats, seconds: float, held: I
     }  # fmt: skip
 
 
-def gauges(ports: Ports, line: Timeline, weights: Floats, priority: int) -> Added:
+def gauges(ports: Ports, window: Window, priority: int) -> Added:
     """Queues now and at their longest; a port that sends has a few packets in its queue."""
     p = priority
-    depth = line.total(weights, "queue") / max(float(weights.sum()), 1e-12)
-    idle = np.where(line.total(weights, "bytes") > 0, 4.0 * PACKET, 0.0)
-    paused = line.total(weights, "paused")
+    depth = window.total("queue") / max(float(window.weights.sum()), 1e-12)
+    idle = np.where(window.total("bytes") > 0, 4.0 * PACKET, 0.0)
+    paused = window.total("paused")
     room = np.where(paused > 0, ports.wires.gbps[: len(paused)] * 1e9 / 8 * 2e-6, 0.0)
     return {
-        f"queue_watermark_bytes_q{p}": np.maximum(line.peak(weights, "watermark"), idle)[ports.tx],
+        f"queue_watermark_bytes_q{p}": np.maximum(window.peak("watermark"), idle)[ports.tx],
         f"queue_depth_bytes_q{p}": depth[ports.tx],
         f"headroom_watermark_bytes_p{p}": room[ports.rx],
     }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from fabric.samples import OUTCOME_SCHEMA, empty_flows, empty_outcomes, stacked
+from fabric.samples import OUTCOME_SCHEMA, Outcome, empty, empty_flows
 from planner.simulate import health, meters
-from planner.simulate.columns import holders, reported, zeros
+from planner.simulate.columns import counted, holders, known, told
 from planner.simulate.endpoints import stirred
 from planner.simulate.flowsamples import Sampler
 from planner.simulate.pressure import PACKET
+from planner.simulate.sheet import Sheet
 from planner.simulate.states import states
-from planner.simulate.timeline import flow_bytes
+from planner.simulate.timeline import Window, flow_bytes
 
 if TYPE_CHECKING:
     from fabric.qos import QosPlan
@@ -33,6 +34,8 @@ RECEIVE_NS = 2_000_000
 """Between a device's clock and ours, as far as a run without faults of clocks goes."""
 UPTIME_SECONDS = 1e6
 """Of every device when a run begins."""
+
+OUTCOMES = pl.Series([Outcome.OK.value, Outcome.SILENT.value])
 
 
 @dataclass(frozen=True)
@@ -53,61 +56,65 @@ class Reports:
         self.scenario, self.ports, self.rules = scenario, ports, rules
         self.infiniband = scenario.plan.design.networks[scenario.network].technology == "infiniband"
         self.priority = rules.roce_class if rules else 3
-        self.meters = meters.Meters(ports, zeros(len(ports), self.priority))
+        self.meters = meters.Meters(counted(self.priority), len(ports))
+        self.shown = np.zeros_like(self.meters.sums)
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
-        self.away: Mask = np.zeros(len(ports), dtype=np.bool_)
-        self.shown: Added = {}
         self.samplers: dict[int, Sampler] = {}
+        self.sheets: dict[bytes, Sheet] = {}
+        self.settings: dict[Any, list[pl.Series]] = {}
+        self.polled = _polled(self._sheet(np.zeros(len(ports), dtype=np.bool_)))
 
     def interval(self, number: int, begin: float, end: float, pieces: Pieces) -> Interval:
         """What the interval adds, and the reports at its end."""
         rng = np.random.default_rng([self.scenario.settings.seed, number])
-        before = dict(self.meters.sums)
+        before = self.meters.sums.copy() if self.scenario.settings.refresh else self.meters.sums
         gauges: Added = {}
         flows = [empty_flows()]
         for epoch, state in pieces:
             first, last = max(begin, epoch.begin), min(end, epoch.end)
-            weights = state.line.weights(first - epoch.begin, last - epoch.begin)
-            gauges = self._piece(state, weights, first, last, rng, gauges)
+            window = Window(state.line, state.line.weights(first - epoch.begin, last - epoch.begin))
+            gauges = self._piece(state, window, first, last, rng, gauges)
             if self.scenario.settings.sampling:
-                flows.append(self._samples(state, weights, first, last, rng))
+                flows.append(self._samples(state, window, first, last, rng))
         self._refresh(before, begin, end)
         self._reboots(begin, end)
-        state = pieces[-1][1]
         silent = self._silent(end)
-        counters = self._told(number, begin, end, state, gauges, rng).filter(pl.Series(~silent))
+        sheet = self._sheet(silent)
+        counters = self._told(sheet, number, (begin, end), pieces[-1][1], gauges, rng)
         found = pl.concat(flows)
         if silent.any():
-            found = found.filter(
-                ~pl.col("device").is_in(self.ports.names["device"].filter(pl.Series(silent)).unique().to_list())
-            )
-        device = self._devices(end, silent)
-        return Interval(number, end, stacked([counters, device]), found, self._outcomes(end, silent))
+            found = found.filter(~pl.col("device").is_in(self.ports.names["device"].filter(silent).unique().to_list()))
+        return Interval(number, end, counters, found, self._outcomes(end, silent))
+
+    def _sheet(self, silent: Mask) -> Sheet:
+        """The rows of those who say something."""
+        key = silent.tobytes()
+        if key not in self.sheets:
+            self.sheets[key] = Sheet(self.ports, silent)
+        return self.sheets[key]
 
     def _piece(
-        self, state: State, weights: Floats, first: float, last: float, rng: np.random.Generator, gauges: Added
+        self, state: State, window: Window, first: float, last: float, rng: np.random.Generator, gauges: Added
     ) -> Added:
         """Add a part of the interval in which the same faults hold; gauges keep their highest."""
-        line, seconds, p = state.line, last - first, self.priority
+        ports, seconds, p = state.ports, last - first, self.priority
         held = np.array(state.effects.held, dtype=np.int64)
         share = self._share(first, last)
         faults = self.scenario.faults
-        moved = line.total(weights, "bytes")
-        gone = health.lost(state.ports, faults, share, moved)
-        plain = meters.traffic(state.ports, line, weights, seconds, rng)
-        plain["rx_packets"] = np.maximum(plain["rx_packets"] - gone[state.ports.rx], 0.0)
-        plain["rx_unicast_packets"] = np.maximum(plain["rx_unicast_packets"] - gone[state.ports.rx], 0.0)
-        plain["rx_bytes"] = np.maximum(plain["rx_bytes"] - gone[state.ports.rx] * PACKET, 0.0)
+        moved = window.total("bytes")
+        gone = health.lost(ports, faults, share, moved)
+        plain = meters.traffic(ports, window, seconds, rng)
+        plain["rx_packets"] = np.maximum(plain["rx_packets"] - gone[ports.rx], 0.0)
+        plain["rx_unicast_packets"] = np.maximum(plain["rx_unicast_packets"] - gone[ports.rx], 0.0)
+        plain["rx_bytes"] = np.maximum(plain["rx_bytes"] - gone[ports.rx] * PACKET, 0.0)
         for added in (
-            plain, meters.lossless(state.ports, line, weights, p),
-            meters.hosts(state.ports, line, weights, seconds, held, p),
-            meters.storms(state.ports, line, weights, seconds, held, p), health.codewords(state.ports, seconds, rng),
-            health.errors(state.ports, faults, share, seconds, rng, p), health.missed(state.ports, line, weights, gone),
-            meters.waiting(state.ports, line, weights),
-            {"link_down_events": health.downs(state.ports, faults, first, last)[1]},
+            plain, meters.lossless(ports, window, p), meters.hosts(ports, window, seconds, held, p),
+            meters.storms(ports, window, seconds, held, p), health.codewords(ports, seconds, rng),
+            health.errors(ports, faults, share, seconds, rng, p), health.missed(ports, window, gone),
+            meters.waiting(ports, window), {"link_down_events": health.downs(ports, faults, first, last)[1]},
         ):  # fmt: skip
             self.meters.add(added)
-        own = meters.gauges(state.ports, line, weights, p) | health.stalls(state.ports, faults, share, moved, seconds)
+        own = meters.gauges(ports, window, p) | health.stalls(ports, faults, share, moved, seconds)
         return {name: np.maximum(column, gauges.get(name, 0.0)) for name, column in own.items()}
 
     def _share(self, first: float, last: float) -> Floats:
@@ -118,7 +125,7 @@ class Reports:
     def _now(self, at: float) -> tuple[Fault, ...]:
         return tuple(fault for fault in self.scenario.faults if fault.start <= at < fault.end)
 
-    def _refresh(self, before: Added, begin: float, end: float) -> None:
+    def _refresh(self, before: Floats, begin: float, end: float) -> None:
         """What the counters show: switches that bring them up to date now and then lag behind what they count."""
         every = self.scenario.settings.refresh
         if not every:
@@ -128,21 +135,15 @@ class Reports:
         last = np.floor((end - phase) / every) * every + phase
         last = np.where(self.ports.switch, last, end)
         part = np.clip((last - begin) / (end - begin), 0.0, 1.0)
-        zero = np.zeros(len(self.ports))
-        shown = {}
-        for name, column in self.meters.sums.items():
-            start = before.get(name, zero)
-            stale = self.shown.get(name, zero)
-            shown[name] = np.where(last >= begin, start + part * (column - start), stale)
-        self.shown = shown
+        fresh = before + part * (self.meters.sums - before)
+        self.shown = np.where(last >= begin, fresh, self.shown)
 
     def _reboots(self, begin: float, end: float) -> None:
-        every = np.arange(len(self.ports))
         for fault in self.scenario.faults:
             if fault.kind == "reboot" and begin < fault.end <= end:
                 rows = self.ports.of(fault)
                 self.meters.reset(rows)
-                self.shown = {name: np.where(np.isin(every, rows), 0.0, column) for name, column in self.shown.items()}
+                self.shown[:, rows] = 0.0
                 self.booted[rows] = fault.end
 
     def _silent(self, end: float) -> Mask:
@@ -154,11 +155,12 @@ class Reports:
         return found
 
     def _told(
-        self, number: int, begin: float, end: float, state: State, gauges: Added, rng: np.random.Generator
-    ) -> pl.DataFrame:
-        """The table of all ports."""
+        self, sheet: Sheet, number: int, time: tuple[float, float], state: State, gauges: Added,
+        rng: np.random.Generator,
+    ) -> pl.DataFrame:  # fmt: skip
+        """The table of all ports, then of all devices."""
         settings = self.scenario.settings
-        faults = self._now(end - 1e-6)
+        (begin, end), faults = time, self._now(time[1] - 1e-6)
         down, _ = health.downs(state.ports, self.scenario.faults, begin, end)
         columns = dict(gauges)
         columns["oper_status"] = np.where(down, 2.0, 1.0)
@@ -168,51 +170,50 @@ class Reports:
         columns["counter_discontinuity_seconds"] = np.zeros(len(self.ports))
         if settings.detail:
             columns |= health.optics(self.ports, faults, rng)
-        columns |= self.shown
-        frame = self.ports.names.select(
-            time_ns=pl.lit(settings.start_ns + round(end * 1e9), pl.Int64),
-            received_ns=pl.lit(settings.start_ns + round(end * 1e9) + RECEIVE_NS, pl.Int64),
-            device="device", port="port",
-        )  # fmt: skip
-        frame = frame.with_columns(
-            reported(self.ports, name, column, self.infiniband)
-            for name, column in columns.items()
-            if self._wanted(name)
-        )
+        if not sheet.height:
+            return empty()
+        at = settings.start_ns + round(end * 1e9)
+        made = [sheet.constant("time_ns", at), sheet.constant("received_ns", at + RECEIVE_NS), sheet.device, sheet.port]
+        made += [self._column(sheet, name, column) for name, column in columns.items() if self._wanted(name)]
+        for name, sums in zip(self.meters.names, self.shown, strict=True):
+            if self._wanted(name):
+                made.append(self._column(sheet, name, told(name, sums, self.infiniband)))
         if int(begin / settings.states_every) != int(end / settings.states_every) or number == 0:
-            extra = states(state.ports, faults, self.rules).drop("device", "port")
-            frame = frame.with_columns(extra.select(name for name in extra.columns if self._wanted(name)))
-        return frame
+            made += self._settings(sheet, state, faults)
+        return pl.DataFrame([*made, sheet.of_devices("uptime_seconds", end - self.booted)])
+
+    def _column(self, sheet: Sheet, name: str, values: Floats) -> pl.Series:
+        return sheet.number(name, values, known(name).dtype, holders(name, self.infiniband))
+
+    def _settings(self, sheet: Sheet, state: State, faults: tuple[Fault, ...]) -> list[pl.Series]:
+        """Settings and neighbours, which are the same as long as the faults are."""
+        key = id(sheet), id(state), faults
+        if key not in self.settings:
+            found = states(state.ports, faults, self.rules)
+            self.settings[key] = [sheet.text(one.name, one) for one in found if self._wanted(one.name)]
+        return self.settings[key]
 
     def _wanted(self, name: str) -> bool:
         """Whether any device has the column, and it was asked for."""
         detail = self.scenario.settings.detail or not name.startswith("fec_codewords_b")
         return detail and any(holders(name, self.infiniband))
 
-    def _devices(self, end: float, silent: Mask) -> pl.DataFrame:
-        """Uptimes: a row a device, without a port."""
-        at = self.scenario.settings.start_ns + round(end * 1e9)
-        names = self.ports.names.with_columns(uptime_seconds=pl.Series(end - self.booted)).filter(pl.Series(~silent))
-        rows = names.unique("device", keep="first", maintain_order=True)
-        return rows.select(
-            time_ns=pl.lit(at, pl.Int64), received_ns=pl.lit(at + RECEIVE_NS, pl.Int64), device="device",
-            port=pl.lit(None, pl.String), uptime_seconds="uptime_seconds",
-        )  # fmt: skip
-
     def _outcomes(self, end: float, silent: Mask) -> pl.DataFrame:
         """How each device's poll ended."""
         at = self.scenario.settings.start_ns + round(end * 1e9)
-        names = self.ports.names.with_columns(silent=pl.Series(silent))
-        rows = names.group_by("device", maintain_order=True).agg(pl.col("silent").any(), rows=pl.len())
-        made = rows.with_columns(
-            time_ns=pl.lit(at), received_ns=pl.lit(at + RECEIVE_NS), source=pl.lit("simulator"),
-            outcome=pl.when("silent").then(pl.lit("silent")).otherwise(pl.lit("ok")), detail=pl.lit(None, pl.String),
-            seconds=pl.lit(0.0), rows=pl.when("silent").then(0).otherwise("rows"),
-        )  # fmt: skip
-        return pl.concat([empty_outcomes(), made.select(pl.col(n).cast(t) for n, t in OUTCOME_SCHEMA.items())])
+        everyone = self._sheet(np.zeros(len(self.ports), dtype=np.bool_))
+        quiet = silent[everyone.first]
+        rows = np.diff(everyone.first, append=len(self.ports))
+        changing = {
+            "time_ns": pl.Series(np.full(len(quiet), at)),
+            "received_ns": pl.Series(np.full(len(quiet), at + RECEIVE_NS)),
+            "outcome": OUTCOMES.gather(quiet.astype(np.uint32)),
+            "rows": pl.Series(np.where(quiet, 0, rows).astype(np.uint32)),
+        }  # fmt: skip
+        return pl.DataFrame([(self.polled | changing)[name].alias(name) for name in OUTCOME_SCHEMA])
 
     def _samples(
-        self, state: State, weights: Floats, first: float, last: float, rng: np.random.Generator
+        self, state: State, window: Window, first: float, last: float, rng: np.random.Generator
     ) -> pl.DataFrame:
         settings = self.scenario.settings
         if not len(state.many) or not state.works:
@@ -221,11 +222,20 @@ class Reports:
         if sampler is None:
             hops = np.concatenate([work.hops for work in state.works])
             sampler = self.samplers[id(state)] = Sampler(state.now, self.ports, state.many, hops, settings.sampling)
-        moved = flow_bytes(state.line, weights, state.offsets, len(state.many))
-        packets = np.maximum(state.line.total(weights, "bytes") / PACKET, 1.0)
-        marked = np.clip(state.line.total(weights, "marked") / packets, 0.0, 1.0)
+        moved = flow_bytes(window, state.offsets, len(state.many))
+        packets = np.maximum(window.total("bytes") / PACKET, 1.0)
+        marked = np.clip(window.total("marked") / packets, 0.0, 1.0)
         begin, end = (settings.start_ns + round(t * 1e9) for t in (first, last))
         return sampler.draw(moved, marked, begin, end, rng)
+
+
+def _polled(everyone: Sheet) -> dict[str, pl.Series]:
+    """Columns of outcomes that are the same in every interval."""
+    n = len(everyone.first)
+    return {
+        "source": pl.Series(["simulator"] * n), "device": everyone.device[-n:],
+        "detail": pl.Series([None] * n, dtype=pl.String), "seconds": pl.Series(np.zeros(n)),
+    }  # fmt: skip
 
 
 def _speeds(state: State, faults: Sequence[Fault]) -> Floats:

@@ -18,10 +18,9 @@ PCIE_LANES, PCIE_GIGATRANSFERS = 16.0, 32.0
 DRIFTED_MTU = 1500.0
 
 
-def states(ports: Ports, faults: Iterable[Fault], rules: QosPlan | None) -> pl.DataFrame:
-    """Settings and neighbours of every port, as columns beside the names."""
-    faults = tuple(faults)
-    return ports.names.with_columns(*_settings(ports, faults, rules), *_neighbours(ports, faults))
+def states(ports: Ports, faults: tuple[Fault, ...], rules: QosPlan | None) -> list[pl.Series]:
+    """Settings and neighbours of every port, as columns."""
+    return [*_settings(ports, faults, rules), *_neighbours(ports, faults)]
 
 
 def _settings(ports: Ports, faults: tuple[Fault, ...], rules: QosPlan | None) -> list[pl.Series]:

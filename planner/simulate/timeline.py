@@ -7,11 +7,13 @@ iteration's stretches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
+from planner.simulate.events import BYTES_A_GBPS_SECOND
 from planner.simulate.pressure import Pressure
 
 if TYPE_CHECKING:
@@ -39,36 +41,51 @@ class Timeline:
         found: Floats = upto[1] - upto[0]
         return found
 
-    def total(self, weights: Floats, name: str) -> Floats:
+
+@dataclass(frozen=True)
+class Window:
+    """A time within a timeline: ``weights`` are its seconds of each stretch."""
+
+    line: Timeline
+    weights: Floats
+    _totals: dict[str, Floats] = field(default_factory=dict)
+
+    def total(self, name: str) -> Floats:
         """Sum over time of a rate or share of every channel."""
-        return sum(
-            (w * getattr(p, name) for w, p in zip(weights, self.pressures, strict=True) if w > 0),
-            start=np.zeros_like(self._some(name)),
-        )
+        if name not in self._totals:
+            found: Floats = np.zeros_like(getattr(self.line.pressures[0], name))
+            for weight, one in self._parts(name):
+                _add(found, one, weight)
+            found.flags.writeable = False
+            self._totals[name] = found
+        return self._totals[name]
 
-    def peak(self, weights: Floats, name: str) -> Floats:
+    def peak(self, name: str) -> Floats:
         """The most of a quantity of every channel in the time."""
-        found = np.zeros_like(self._some(name))
-        for weight, one in zip(weights, self.pressures, strict=True):
-            if weight > 0:
-                np.maximum(found, getattr(one, name), out=found)
+        found: Floats = np.zeros_like(getattr(self.line.pressures[0], name))
+        for _, one in self._parts(name):
+            np.maximum(found, one, out=found)
         return found
 
-    def _some(self, name: str) -> Floats:
-        found: Floats = getattr(self.pressures[0], name)
-        return found
+    def _parts(self, name: str) -> list[tuple[float, Floats]]:
+        both = zip(self.weights.tolist(), self.line.pressures, strict=True)
+        return [(weight, getattr(one, name)) for weight, one in both if weight > 0]
+
+
+@njit(cache=True, nogil=True)
+def _add(to: Floats, of: Floats, times: float) -> None:
+    for at in range(len(to)):
+        to[at] += times * of[at]
 
 
 def _overlap(begin: float, end: float, first: float, last: float) -> float:
     return max(min(end, last) - max(begin, first), 0.0)
 
 
-def flow_bytes(line: Timeline, weights: Floats, offsets: Sequence[Sequence[int]], count: int) -> Floats:
+def flow_bytes(window: Window, offsets: Sequence[Sequence[int]], count: int) -> Floats:
     """Bytes of every flow in the time; ``offsets[track][stage]``: number of the stage's first flow."""
-    from planner.simulate.events import BYTES_A_GBPS_SECOND
-
     total = np.zeros(count)
-    for weight, span in zip(weights, line.spans, strict=True):
+    for weight, span in zip(window.weights, window.line.spans, strict=True):
         if weight <= 0 or not np.isfinite(span.seconds):
             continue
         number: Ints = np.array([offsets[t][s] for t, s in span.rows[:, :2].tolist()], dtype=np.int64)
