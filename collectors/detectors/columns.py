@@ -49,6 +49,8 @@ class Rows:
     time_ns: Ints
     received_ns: Ints
     ports: int
+    single: bool
+    """Whether the plan's ports have a row each at most."""
     _picks: dict[bytes, Ints] = field(default_factory=dict)
     _times: dict[tuple[int, int], tuple[Ints, Ints]] = field(default_factory=dict)
 
@@ -78,24 +80,55 @@ class Rows:
 
 
 class Ids:
-    """Port ids of the rows of a table; a table with the same rows as the one before costs next to nothing."""
+    """Ids of the rows of a table; a table with the same rows as the one before costs next to nothing."""
 
     def __init__(self, view: View) -> None:
         """Nothing seen yet."""
-        self.view = view
-        self._known: tuple[pl.Series, pl.Series, Ints] | None = None
+        self._ports = view.keys
+        self._devices = pl.DataFrame({"device": view.device_names, "id": range(len(view.device_names))})
+        self._known: tuple[pl.Series, pl.Series, Ints, Ints] | None = None
 
-    def of(self, device: pl.Series, port: pl.Series) -> Ints:
-        """Port ids by row, NONE for what the plan does not have."""
+    def of(self, device: pl.Series, port: pl.Series) -> tuple[Ints, Ints]:
+        """Device ids and port ids by row, NONE for what the plan does not have."""
         if self._known is not None:
-            devices, ports, ids = self._known
+            devices, ports, *ids = self._known
             if device.equals(devices) and port.equals(ports):
-                return ids
-        rows = pl.DataFrame({"device": device, "port": port})
-        found = rows.join(self.view.keys, on=["device", "port"], how="left", maintain_order="left")["id"]
-        ids = found.fill_null(NONE).to_numpy()
-        self._known = device, port, ids
-        return ids
+                return ids[0], ids[1]
+        rows = pl.DataFrame([device, port])
+        self._known = device, port, _joined(rows, self._devices), _joined(rows, self._ports)
+        return self._known[2:]
+
+
+def _joined(rows: pl.DataFrame, keys: pl.DataFrame) -> Ints:
+    found = rows.join(keys, on=[name for name in keys.columns if name != "id"], how="left", maintain_order="left")
+    ids: Ints = found["id"].fill_null(NONE).to_numpy()
+    return ids
+
+
+class Texts:
+    """What each port said last, by column; what is the same as the last time costs next to nothing."""
+
+    def __init__(self, ports: int) -> None:
+        """Nothing said yet."""
+        self.by_column: dict[str, dict[int, str]] = {}
+        self._ports = ports
+        self._rows: dict[str, tuple[Ints, pl.Series]] = {}
+        self._said: dict[str, pl.Series] = {}
+
+    def take(self, column: str, words: pl.Series, rows: Rows, valid: Bits) -> None:
+        """Take over a column of a table."""
+        before = self._rows.get(column)
+        if before is not None and before[0] is rows.ids and before[1].equals(words) and rows.single:
+            return
+        self._rows[column] = rows.ids, words
+        at = rows.pick(valid)
+        heard = np.flatnonzero(at >= 0)
+        now = pl.DataFrame({"port": heard, "now": words.gather(at[heard])})
+        said = self._said.setdefault(column, pl.Series([None] * self._ports, dtype=pl.String))
+        new = now.filter(pl.col("now").ne_missing(said.gather(heard)))
+        if new.height:
+            self._said[column] = said.scatter(new["port"], new["now"])
+            self.by_column.setdefault(column, {}).update(new.iter_rows())
 
 
 def counted(frame: pl.DataFrame) -> pl.DataFrame:
@@ -115,37 +148,25 @@ def one_table(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return (frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")).rechunk()
 
 
-def arrays(frame: pl.DataFrame) -> Iterator[tuple[str, Values, Bits]]:
-    """Each number column of a table (in one piece) that is not all null: values, and its validity bits."""
-    empty = frame.null_count().row(0)
-    names = [
-        name
-        for (name, dtype), nulls in zip(frame.schema.items(), empty, strict=True)
-        if dtype != pl.String and nulls < frame.height
-    ]
-    for name, column in zip(names, pa.table(frame.select(names)).columns, strict=True):
-        yield name, *_buffers(column.chunk(0))
+def arrays(frame: pl.DataFrame) -> Iterator[tuple[str, Values | None, Bits]]:
+    """Each column of a table (in one piece) that is not all null: values, None for texts, and its validity bits."""
+    for name, column in zip(frame.columns, pa.table(frame).columns, strict=True):
+        if name not in KEYS and column.null_count < frame.height:
+            yield name, *_buffers(column.chunk(0))
 
 
-def texts(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series, Bits]]:
-    """Each text column of a table that is not all null, and its validity bits."""
-    for name, dtype in frame.schema.items():
-        if dtype != pl.String or name in KEYS or frame[name].null_count() == frame.height:
-            continue
-        held = frame[name].is_not_null().to_numpy()
-        yield name, frame[name], ALL if held.all() else np.packbits(held, bitorder="little")
-
-
-def _buffers(column: pa.Array) -> tuple[Values, Bits]:
+def _buffers(column: pa.Array) -> tuple[Values | None, Bits]:
+    valid, data = column.buffers()[:2]
+    bits = ALL if valid is None or column.null_count == 0 else _aligned(valid, column.offset, len(column))
+    if not pa.types.is_primitive(column.type):
+        return None, bits
     dtype = np.dtype(column.type.to_pandas_dtype())
-    valid, data = column.buffers()
-    values = np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize)
-    if valid is None or column.null_count == 0:
-        return values, ALL
-    bits = np.frombuffer(valid, np.uint8, (column.offset + len(column) + 7) // 8)
-    if column.offset:
-        bits = np.packbits(np.unpackbits(bits, bitorder="little")[column.offset :], bitorder="little")
-    return values, bits
+    return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize), bits
+
+
+def _aligned(valid: pa.Buffer, offset: int, rows: int) -> Bits:
+    bits = np.frombuffer(valid, np.uint8, (offset + rows + 7) // 8)
+    return np.packbits(np.unpackbits(bits, bitorder="little")[offset:], bitorder="little") if offset else bits
 
 
 @njit(cache=True, nogil=True)

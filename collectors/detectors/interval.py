@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from collectors.detectors.columns import NEVER, Ids, Last, Rows, Values, arrays, counted, one_table, texts
+from collectors.detectors.columns import NEVER, Bits, Ids, Last, Rows, Texts, Values, arrays, counted, one_table
 from collectors.detectors.view import Floats, Ints, Mask, View
 from collectors.rates import DISCONTINUITY, UPTIME, plain, refused_times, refused_values
 from fabric.counters import parse
-from fabric.samples import KEYS, empty_flows, empty_outcomes
+from fabric.samples import empty_flows, empty_outcomes
 
 MOST_COLUMNS = 512
 """Of one fabric: every counter with each of its priorities, queues, lanes and bins is fewer."""
@@ -222,11 +222,10 @@ class Intervals:
         """``interval_ns``: length of an interval."""
         self.view, self.interval_ns = view, interval_ns
         self._now: dict[str, Last] = {}
-        self._texts: dict[str, dict[int, str]] = {}
-        self._said: dict[str, tuple[Ints, pl.Series]] = {}
+        self._texts = Texts(view.ports)
         self._boots = np.full(len(view.device_names), NEVER)
-        self._devices = pl.DataFrame({"device": view.device_names, "id": range(len(view.device_names))})
         self._ids = Ids(view)
+        self._no_flows = empty_flows().with_columns(in_id=pl.lit(None, pl.Int64), out_id=pl.lit(None, pl.Int64))
         self._never = np.full(view.ports, NEVER)
         self._waiting: tuple[list[pl.DataFrame], list[pl.DataFrame], list[pl.DataFrame]] = ([], [], [])
 
@@ -248,56 +247,46 @@ class Intervals:
         heard = np.zeros(self.view.ports, dtype=bool)
         strangers = self._take(one_table([counted(frame) for frame in rows]), heard) if rows else 0
         return Interval(
-            self.view, start_ns, end_ns, before, self._now, self._texts, self._boots.copy(),
+            self.view, start_ns, end_ns, before, self._now, self._texts.by_column, self._boots.copy(),
             self._named(flows), pl.concat(outcomes) if outcomes else empty_outcomes(), strangers, heard,
         )  # fmt: skip
 
     def _take(self, frame: pl.DataFrame, heard: Mask) -> int:
         """Take over the last values of a table; gives the number of rows of ports that the plan does not have."""
-        self._uptimes(frame)
-        ids = self._ids.of(frame["device"], frame["port"])
+        devices, ids = self._ids.of(frame["device"], frame["port"])
         mine = ids[ids >= 0]
         heard[mine] = True
         received = frame["received_ns"].fill_null(NEVER).to_numpy()
-        rows = Rows(ids, frame["time_ns"].to_numpy(), received, self.view.ports)
+        single = int(np.count_nonzero(heard)) == len(mine)
+        rows = Rows(ids, frame["time_ns"].to_numpy(), received, self.view.ports, single)
         for column, values, valid in arrays(frame):
-            if column in KEYS or (column not in self._now and len(self._now) >= MOST_COLUMNS):
+            if column == UPTIME and values is not None:
+                self._uptimes(devices, rows.time_ns, values, valid)
+            if column not in self._now and len(self._now) >= MOST_COLUMNS:
                 continue
-            if (rows.pick(valid) >= 0).any():
+            if values is None:
+                self._texts.take(column, frame[column], rows, valid)
+            elif (rows.pick(valid) >= 0).any():
                 self._now[column] = rows.onto(self._last(column, values), values, valid)
-        for column, words, valid in texts(frame):
-            if column in self._texts or len(self._texts) < MOST_COLUMNS:
-                self._keep(column, words, rows.pick(valid))
         return frame.height - frame["port"].null_count() - len(mine)
 
     def _last(self, column: str, values: Values) -> Last:
         found = self._now.get(column)
         return Last(np.zeros(self.view.ports, values.dtype), self._never, self._never) if found is None else found
 
-    def _keep(self, column: str, words: pl.Series, at: Ints) -> None:
-        """Take over texts; the same as the last time are left alone."""
-        ports = np.flatnonzero(at >= 0)
-        said = words.gather(at[ports])
-        before = self._said.get(column)
-        if before is not None and np.array_equal(before[0], ports):
-            if before[1].equals(said):
-                return
-            new = (said != before[1]).to_numpy()
-            self._texts[column].update(zip(ports[new].tolist(), said.filter(new), strict=True))
-        elif len(ports):
-            self._texts.setdefault(column, {}).update(zip(ports.tolist(), said, strict=True))
-        self._said[column] = ports, said
-
-    def _uptimes(self, frame: pl.DataFrame) -> None:
-        if UPTIME not in frame.columns or frame[UPTIME].null_count() == frame.height:
-            return
-        good = pl.col(UPTIME).is_between(0, MOST_UPTIME_S)
-        known = frame.filter(good).sort("time_ns", maintain_order=True).select("device", "time_ns", UPTIME)
-        rows = known.join(self._devices, on="device", how="inner", maintain_order="left")
-        self._boots[rows["id"].to_numpy()] = rows["time_ns"].to_numpy() - (rows[UPTIME].to_numpy() * 1e9).astype(int)
+    def _uptimes(self, devices: Ints, time_ns: Ints, uptime_s: Values, valid: Bits) -> None:
+        """Take over when agents started, by the last sample of each that tells it."""
+        good = (devices >= 0) & (uptime_s >= 0) & (uptime_s <= MOST_UPTIME_S)
+        if len(valid):
+            good &= np.unpackbits(valid, count=len(good), bitorder="little").astype(bool)
+        rows = np.flatnonzero(good)
+        rows = rows[np.argsort(time_ns[rows], kind="stable")]
+        self._boots[devices[rows]] = time_ns[rows] - (uptime_s[rows] * 1e9).astype(np.int64)
 
     def _named(self, flows: list[pl.DataFrame]) -> pl.DataFrame:
-        found = pl.concat(flows) if flows else empty_flows()
+        if not flows:
+            return self._no_flows
+        found = pl.concat(flows)
         for side in ("in", "out"):
             keys = self.view.keys.rename({"port": f"{side}_port", "id": f"{side}_id"})
             found = found.join(keys, on=["device", f"{side}_port"], how="left", maintain_order="left")
