@@ -13,6 +13,7 @@ from planner.simulate.events import Storms
 from planner.simulate.faults import Fault, link_of
 from planner.simulate.flows import FIRST_PORT, PORTS, Flows, flows
 from planner.simulate.job import Stage
+from planner.simulate.kept import kept
 from planner.simulate.paths import Routing, routing, tier_hashes
 from planner.simulate.wires import LEVELS, Wires, wires
 
@@ -108,8 +109,8 @@ def _link(whole: Wires, fault: Fault) -> tuple[int, int]:
 
 def device_of(whole: Wires, name: str | None) -> int:
     """Device id of a name."""
-    names = whole.plan.fabric.device_names()
-    return int((names == name).arg_max() or 0)
+    fabric = whole.plan.fabric
+    return kept(whole.plan, ("device", name), lambda: int((fabric.device_names() == name).arg_max() or 0))
 
 
 def links_of(whole: Wires, fault: Fault) -> Ints:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import polars as pl
 
 from fabric.addressing import addresses
 from fabric.hashing import murmur3
+from planner.simulate.kept import kept
 
 if TYPE_CHECKING:
     from planner.simulate.wires import Ints, Small, Wires
@@ -34,6 +34,10 @@ class Endpoints:
 
 def endpoints(wires: Wires) -> Endpoints:
     """The endpoints of a network; networks without addresses (InfiniBand) get numbers in place of them."""
+    return kept(wires.plan, ("endpoints", wires.network), lambda: _endpoints(wires))
+
+
+def _endpoints(wires: Wires) -> Endpoints:
     fabric = wires.plan.fabric
     links = fabric.links.filter(
         (pl.col("network").cast(pl.String) == wires.network) & (pl.col("tier").cast(pl.String) == "host-leaf")
@@ -55,10 +59,9 @@ def _addresses(wires: Wires, links: pl.DataFrame) -> Words:
         return links["a_port"].to_numpy()
     known = addresses(wires.plan).host_ports.select(a_port="port", ipv4="ipv4")
     found = links.join(known, on="a_port", how="left", maintain_order="left")
-    return np.array(
-        [port if text is None else int(IPv4Address(text)) for port, text in found.select("a_port", "ipv4").iter_rows()],
-        dtype=np.uint32,
-    )
+    octets = found["ipv4"].fill_null("0.0.0.1").str.split(".").explode().cast(pl.UInt32).to_numpy().reshape(-1, 4)
+    number = (octets << np.array([24, 16, 8, 0], dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
+    return np.where(found["ipv4"].is_null().to_numpy(), found["a_port"].to_numpy(), number).astype(np.uint32)
 
 
 def stirred(*columns: npt.ArrayLike, seed: int = 0) -> Ints:

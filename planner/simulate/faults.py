@@ -17,6 +17,7 @@ from pydantic import Field
 from fabric import yaml
 from fabric.errors import InputError, Problem
 from fabric.validation import Strict, validate
+from planner.simulate.kept import kept
 
 if TYPE_CHECKING:
     from fabric.plan import Plan
@@ -120,7 +121,7 @@ def faults_from(data: object, plan: Plan, network: str, where: str = "faults") -
     if not isinstance(data, dict):
         raise InputError(Problem(where, "is not a mapping; a script has the key faults, a list"))
     script = validate(Script, data, where)
-    names = _Names(plan, network)
+    names = kept(plan, ("names", network), lambda: _Names(plan, network))
     problems = [
         Problem(f"{where}: faults[{n}].{at}".removesuffix("."), what, remedy)
         for n, fault in enumerate(script.faults)
@@ -207,6 +208,10 @@ def _subject(plan: Plan, network: str, fault: Fault) -> dict[str, Any]:
 
 def link_of(plan: Plan, device: str, port: str) -> tuple[int, int]:
     """The link at a port, and which end (0: ``a``, 1: ``b``) the port is; raises KeyError where there is none."""
+    return kept(plan, ("link", device, port), lambda: _link_of(plan, device, port))
+
+
+def _link_of(plan: Plan, device: str, port: str) -> tuple[int, int]:
     names, ports, links = plan.fabric.device_names(), plan.fabric.ports, plan.fabric.links
     number = int(names.index_of(device) if device in names else -1)  # type: ignore[arg-type]
     found = ports.filter((pl.col("device") == number) & (pl.col("name") == port))["id"]

@@ -11,7 +11,8 @@ from fabric.ecmp_hash import hash_of
 from fabric.hashing import FUNCTIONS, EcmpHash, five_tuples
 from planner.simulate.endpoints import Endpoints, endpoints, stirred
 from planner.simulate.flows import ROCE_PORT
-from planner.simulate.walk import MOST_HOPS, Hops, distances, walk
+from planner.simulate.kept import kept
+from planner.simulate.walk import MOST_HOPS, Hops, near, walk
 from planner.simulate.wires import LEVELS, Wires
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def routing(
 
     A channel of weight 0 is drained: it takes nothing as long as another leads on.
     """
-    below, any_way = distances(wires)
+    below, any_way = near(wires)
     functions = list(tier_hashes(wires).values())
     by_level = np.zeros(1 + max(LEVELS.values()), dtype=np.int32)
     for number, tier in enumerate(tier_hashes(wires)):
@@ -64,6 +65,10 @@ def routing(
 
 def tier_hashes(wires: Wires) -> dict[str, EcmpHash]:
     """The hash of each tier that the network has."""
+    return kept(wires.plan, ("hashes", wires.network), lambda: _tier_hashes(wires))
+
+
+def _tier_hashes(wires: Wires) -> dict[str, EcmpHash]:
     network = wires.plan.design.networks[wires.network]
     models = {"leaf": network.classes[0].leaf, "spine": network.spine, "core": network.core}
     found = {}

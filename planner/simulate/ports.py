@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from planner.simulate.faults import Fault
+from planner.simulate.kept import kept
 from planner.simulate.wires import Wires
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Ports:
     names: pl.DataFrame
     """``device, port``: names."""
     lanes: Ints
+    found: dict[tuple[str | None, str | None], Ints] = field(default_factory=dict)
+    """Rows that were asked for by name."""
 
     def __len__(self) -> int:
         return len(self.device)
@@ -52,10 +55,13 @@ class Ports:
 
     def at(self, device: str | None, port: str | None = None) -> Ints:
         """Rows of a device by name, or the one of its port."""
-        wanted = self.names["device"] == device
-        if port is not None:
-            wanted &= self.names["port"] == port
-        return np.flatnonzero(wanted.to_numpy())
+        key = device, port
+        if key not in self.found:
+            wanted = self.names["device"] == device
+            if port is not None:
+                wanted &= self.names["port"] == port
+            self.found[key] = np.flatnonzero(wanted.to_numpy())
+        return self.found[key]
 
     def of(self, fault: Fault) -> Ints:
         """Rows of a fault's device and port."""
@@ -64,6 +70,11 @@ class Ports:
 
 def ports(wires: Wires) -> Ports:
     """Every port of the network that has a link to another of ours."""
+    found = kept(wires.plan, ("ports", wires.network), lambda: _ports(wires))
+    return found if found.wires is wires else replace(found, wires=wires)
+
+
+def _ports(wires: Wires) -> Ports:
     fabric = wires.plan.fabric
     channel = np.flatnonzero(wires.tail >= 0)
     ends = np.stack([fabric.links[f"{side}_port"].fill_null(0).to_numpy() for side in "ab"], axis=1).ravel()[channel]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.simulate.events import BYTES_A_GBPS_SECOND
+from planner.simulate.kept import kept
 
 if TYPE_CHECKING:
     from fabric.qos import QosPlan
@@ -70,6 +71,10 @@ class Curve:
 
 def curve(wires: Wires, rules: QosPlan | None) -> Curve:
     """The planned curves by the links' speeds."""
+    return kept(wires.plan, ("curve", wires.network), lambda: _curve(wires, rules))
+
+
+def _curve(wires: Wires, rules: QosPlan | None) -> Curve:
     speeds = wires.plan.fabric.links["speed_gbps"].to_numpy().repeat(2)
     made = np.zeros((3, len(speeds)))
     for speed in np.unique(speeds).tolist() if rules else ():

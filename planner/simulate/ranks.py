@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from fabric.errors import InputError, Problem
+from planner.simulate.kept import kept
 from planner.simulate.wires import Ints, domains
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def _unfit(job: Job, chosen: pl.DataFrame) -> Iterator[Problem]:
 
 def gpu_rails(plan: Plan, network: str) -> Ints:
     """Rail that each GPU of each host uses (hosts × most GPUs, −1 where it has none): its nearest NIC, else shares."""
+    return kept(plan, ("rails", network), lambda: _gpu_rails(plan, network))
+
+
+def _gpu_rails(plan: Plan, network: str) -> Ints:
     nics = plan.fabric.nics.filter(pl.col("network").cast(pl.String) == network)
     gpus = plan.fabric.hosts["gpus"].to_numpy().astype(np.int64)
     found = np.full((len(gpus), int(gpus.max(initial=1))), -1, dtype=np.int64)

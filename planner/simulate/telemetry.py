@@ -19,6 +19,7 @@ from planner.simulate.effects import Effects, degraded, effects
 from planner.simulate.events import BATCH, Clock, Span, Work, spans
 from planner.simulate.flows import joined
 from planner.simulate.job import Stage, routed
+from planner.simulate.kept import kept
 from planner.simulate.offered import run_flows
 from planner.simulate.ports import Ports, ports
 from planner.simulate.pressure import Curve, curve, pressure
@@ -116,7 +117,7 @@ def epochs(scenario: Scenario) -> Iterator[Epoch]:
 def intervals(scenario: Scenario) -> Iterator[Interval]:
     """Every interval of the run, in order. Raises InputError where a job or a fault does not fit."""
     whole = wires(scenario.plan, scenario.network)
-    rules = qos(scenario.plan, scenario.network)
+    rules = kept(scenario.plan, ("qos", scenario.network), lambda: qos(scenario.plan, scenario.network))
     made: dict[tuple[Fault, ...], State] = {}
     parts = list(epochs(scenario))
     reports = Reports(scenario, ports(whole), rules)

@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from planner.simulate.kept import kept
+from planner.simulate.wires import wires as wires_of
+
 if TYPE_CHECKING:
     from planner.simulate.wires import Small, Wires
 
@@ -22,6 +25,14 @@ FAR = np.int8(100)
 """Distance where there is no way."""
 MOST_HOPS = 8
 """Channels of the longest path: host, leaf, spine, core, spine, leaf, host make six."""
+
+
+def near(wires: Wires) -> tuple[Near, Near]:
+    """``distances``; those of a network without dead links are worked out once."""
+    whole = wires_of(wires.plan, wires.network)
+    if wires is whole or wires.like is whole:
+        return kept(wires.plan, ("distances", wires.network), lambda: distances(whole))
+    return distances(wires)
 
 
 def distances(wires: Wires) -> tuple[Near, Near]:

@@ -6,13 +6,15 @@ the links come two channels a GPU, out of it and into it over the scale-up fabri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from planner.simulate.kept import kept
 
 if TYPE_CHECKING:
     from fabric.plan import Plan
@@ -64,6 +66,8 @@ class Wires:
     across: Csr
     gpu_start: Ints
     """By host id: channel of its first GPU's way out; GPU g of host h has ``gpu_start[h] + 2·g`` and the next."""
+    like: Wires | None = None
+    """The whole network, where all of its links work here too, if at other speeds."""
 
     @property
     def links(self) -> int:
@@ -85,18 +89,40 @@ class Wires:
 
 def wires(plan: Plan, network: str, dead: Mask | None = None, slower: dict[int, float] | None = None) -> Wires:
     """The channels of a network; ``dead``: which links do not work; ``slower``: Gb/s of channels that lost speed."""
-    fabric = plan.fabric
-    links = fabric.links
-    devices = fabric.hosts.height + fabric.switches.height
-    own = (links["network"].cast(pl.String) == network).to_numpy() & links["b_device"].is_not_null().to_numpy()
-    ends = [links[f"{side}_device"].fill_null(0).to_numpy().astype(np.int32) for side in "ab"]
-    tail, head = (np.where(own.repeat(2), np.stack(pair, 1).ravel(), -1) for pair in (ends, ends[::-1]))
-    works = own if dead is None else own & ~dead
-    gbps = np.where(works, links["speed_gbps"].to_numpy(), 0).astype(np.float64).repeat(2)
+    whole = kept(plan, ("wires", network), lambda: _whole(plan, network))
+    down = np.zeros(whole.links, dtype=np.bool_) if dead is None else dead & (whole.tail[::2] >= 0)
+    if not down.any() and not slower:
+        return whole
+    gbps = whole.gbps.copy()
+    gbps[: 2 * whole.links][down.repeat(2)] = 0.0
     for channel, speed in (slower or {}).items():
         gbps[channel] = min(gbps[channel], speed)
+    if not down.any() and gbps[list(slower or {})].all():
+        return replace(whole, gbps=gbps, like=whole)
+    up, down_lists, across = _lists(plan, whole.tail, whole.head, whole.level, gbps[: 2 * whole.links])
+    return replace(whole, gbps=gbps, up=up, down=down_lists, across=across)
+
+
+def _whole(plan: Plan, network: str) -> Wires:
+    links = plan.fabric.links
+    own = (links["network"].cast(pl.String) == network).to_numpy() & links["b_device"].is_not_null().to_numpy()
+    ends = [links[f"{side}_device"].fill_null(0).to_numpy().astype(np.int32) for side in "ab"]
+    tail, head = (
+        np.where(own.repeat(2), np.stack(pair, 1).ravel(), -1).astype(np.int32) for pair in (ends, ends[::-1])
+    )
+    gbps = np.where(own, links["speed_gbps"].to_numpy(), 0).astype(np.float64).repeat(2)
     level = _levels(plan, network)
     local, gpu_start = _scale_up(plan, len(gbps))
+    leaves = np.flatnonzero(level == LEVELS["leaf"]).astype(np.int32)
+    up, down, across = _lists(plan, tail, head, level, gbps)
+    return Wires(
+        plan, network, tail, head, np.concatenate([gbps, local]), level, leaves, up, down, across, gpu_start,
+    )  # fmt: skip
+
+
+def _lists(plan: Plan, tail: Small, head: Small, level: Small, gbps: Floats) -> tuple[Csr, Csr, Csr]:
+    """Live channels up, down and across by device, in the order of their ports."""
+    links = plan.fabric.links
     live = np.flatnonzero(gbps > 0)
     rise = level[head[live]] - level[tail[live]]
     switch = level[tail[live]] > 0
@@ -105,12 +131,8 @@ def wires(plan: Plan, network: str, dead: Mask | None = None, slower: dict[int, 
     lists = []
     for wanted in ((rise > 0) & switch, (rise < 0) & (level[head[live]] > 0), (rise == 0) & switch):
         chosen = live[ordered][wanted[ordered]]
-        lists.append(grouped(tail[chosen].astype(np.int64), chosen, devices))
-    leaves = np.flatnonzero(level == LEVELS["leaf"]).astype(np.int32)
-    return Wires(
-        plan, network, tail.astype(np.int32), head.astype(np.int32), np.concatenate([gbps, local]), level, leaves,
-        lists[0], lists[1], lists[2], gpu_start,
-    )  # fmt: skip
+        lists.append(grouped(tail[chosen].astype(np.int64), chosen, len(level)))
+    return lists[0], lists[1], lists[2]
 
 
 def _levels(plan: Plan, network: str) -> Small:
@@ -134,6 +156,10 @@ def _scale_up(plan: Plan, first: int) -> tuple[Floats, Ints]:
 
 def domains(plan: Plan) -> Ints:
     """By host id: which scale-up domain it is in; hosts without one are domains of their own."""
+    return kept(plan, "domains", lambda: _domains(plan))
+
+
+def _domains(plan: Plan) -> Ints:
     hosts = plan.fabric.hosts
     spans = {name: s.scale_up.hosts for name, s in plan.catalogue.servers.items() if s.scale_up}
     span = hosts["model"].cast(pl.String).replace_strict(spans, default=1, return_dtype=pl.Int64)
