@@ -19,7 +19,7 @@ from benchmarks.detection.plans import plan_of
 from benchmarks.detection.run import in_turns
 from benchmarks.detection.scenes import INTERVAL, busy_ports
 from benchmarks.detection.score import Tally, Told, score, wilson
-from benchmarks.detection.scripts import LEAST_ERRORS, places
+from benchmarks.detection.scripts import LEAST_ERRORS, places, senders
 from benchmarks.detection.table import as_json, costs, table
 from benchmarks.detection.truths import Truth, due, truths
 from collectors.detectors.links.errors import run_length
@@ -298,6 +298,11 @@ def test_separate_pairs_share_no_device() -> None:
         link_down, slow = scenario.faults
         near = {e.far for e in places(PLAN).at(link_down.device or "") if e.port == link_down.port}
         assert slow.host not in {link_down.device, *near}
+        scenario = made(Case(PLAN, "separate", ("incast", "slow-rail"), number)).scenario
+        many, slow = scenario.faults
+        sending = senders(PLAN, {"host": many.host, "rail": many.rail, "senders": many.senders})
+        assert len(sending) == many.senders
+        assert slow.host not in {many.host, *sending}
 
 
 def test_the_documentation_has_the_deadlines_and_the_overlapping_pairs() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.detection.plans import NETWORK, plan_of
 from benchmarks.detection.scenes import HASHES, INTERVAL, busy_ports, healthy, ordinary, with_faults
-from benchmarks.detection.scripts import Draw, Fields, places
+from benchmarks.detection.scripts import Draw, Fields, places, senders
 from benchmarks.detection.truths import Truth, due, truths
 from collectors.detectors.life import Maintenance
 from planner.simulate.faults import KINDS, Fault, faults_from
@@ -161,17 +161,17 @@ def _apart(kinds: Sequence[str], draw: Draw, fabric: str) -> list[Fields]:
     """Faults that share no device, not even the one at the other end of a cable."""
     while True:
         chosen = [draw.one(kind) for kind in kinds]
-        near = [_devices(fields, fabric) for fields in chosen]
+        near = [_devices(kind, fields, fabric) for kind, fields in zip(kinds, chosen, strict=True)]
         if all(not a & b for a, b in combinations(near, 2)):
             return chosen
 
 
-def _devices(fields: Fields, fabric: str) -> set[str]:
-    """Devices that a fault's fields name, and those at the other ends of the links that they name."""
+def _devices(kind: str, fields: Fields, fabric: str) -> set[str]:
+    """Devices that a fault's fields name, those at the other ends of the links that they name, and who sends."""
     found = {str(fields[key]) for key in ("device", "other_device", "host") if key in fields}
     named = {(fields.get("device"), fields.get("port")), (fields.get("other_device"), fields.get("other_port"))}
     far = {end.far for device in tuple(found) for end in places(fabric).at(device) if (device, end.port) in named}
     if "host" in fields:
         leaves = places(fabric).at(fields["host"])
         far |= {end.far for end in leaves}
-    return found | far
+    return found | far | (senders(fabric, fields) if kind == "incast" else set())

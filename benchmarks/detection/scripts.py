@@ -12,6 +12,9 @@ import polars as pl
 
 from benchmarks.detection.plans import NETWORK, plan_of, working_hosts
 from fabric.plan import Plan
+from planner.simulate.effects import incast
+from planner.simulate.faults import Fault
+from planner.simulate.wires import wires
 
 T = TypeVar("T")
 LEAST_ERRORS = 0.5
@@ -75,6 +78,13 @@ def _ends(plan: Plan) -> list[End]:
     return found + [
         End(*near, *far) for near, far, switch in zip(a.iter_rows(), b.iter_rows(), lower, strict=True) if switch
     ]
+
+
+def senders(name: str, fields: Fields) -> set[str]:
+    """Hosts that send in an incast."""
+    plan = plan_of(name)
+    many = incast(wires(plan, NETWORK), Fault(kind="incast", start=0, end=1, **fields))
+    return set(plan.fabric.device_names().gather(many.src_host))
 
 
 class Draw:
