@@ -21,6 +21,7 @@ Values = npt.NDArray[Any]
 Bits = npt.NDArray[np.uint8]
 ALL = np.zeros(0, dtype=np.uint8)
 """Stands for the validity bits of a column without nulls."""
+NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(eq=False)
@@ -55,27 +56,26 @@ class Rows:
     _times: dict[tuple[int, int], tuple[Ints, Ints]] = field(default_factory=dict)
 
     def pick(self, valid: Bits) -> Ints:
-        """By port: its last row among those whose bit is set, NONE without any.
+        """By port: its last row among those whose bit is set, NONE without any; empty where no port has one.
 
         Of rows of the same time the one that was received first counts, as in ``collectors.rates``.
         """
         key = valid.tobytes()
         if key not in self._picks:
-            self._picks[key] = _last_rows(self.ids, self.time_ns, self.received_ns, valid, self.ports)
+            found = _last_rows(self.ids, self.time_ns, self.received_ns, valid, self.ports)
+            self._picks[key] = found if (found >= 0).any() else NOTHING
         return self._picks[key]
 
-    def onto(self, last: Last, values: Values, valid: Bits) -> Last:
-        """The last samples after these rows; ``values`` is by row."""
-        at = self.pick(valid)
-        value = np.empty(self.ports, last.value.dtype)
-        if not _scatter(at, values, last.value, value):
-            value = last.value
+    def onto(self, last: Last, values: Values, at: Ints) -> Last:
+        """The last samples after the rows ``at``, a port each; ``values`` is by row."""
+        value = last.value
+        if _differs(at, values, last.value):
+            value = _scattered(at, values, last.value)
         key = id(at), id(last.time_ns)
         if key not in self._times:
-            time_ns, received_ns = np.empty(self.ports, np.int64), np.empty(self.ports, np.int64)
-            _scatter(at, self.time_ns, last.time_ns, time_ns)
-            _scatter(at, self.received_ns, last.received_ns, received_ns)
-            self._times[key] = time_ns, received_ns
+            self._times[key] = (
+                _scattered(at, self.time_ns, last.time_ns), _scattered(at, self.received_ns, last.received_ns)
+            )  # fmt: skip
         return Last(value, *self._times[key])
 
 
@@ -184,11 +184,19 @@ def _last_rows(ids: Ints, time_ns: Ints, received_ns: Ints, valid: Bits, ports: 
 
 
 @njit(cache=True, nogil=True)
-def _scatter(at: Ints, values: Values, before: Values, into: Values) -> bool:
-    """Into: the value of each port's row, and what was before where it has none; whether that changed anything."""
-    changed = False
+def _differs(at: Ints, values: Values, before: Values) -> bool:
     for port in range(len(at)):
         row = at[port]
-        into[port] = values[row] if row >= 0 else before[port]
-        changed |= into[port] != before[port]
-    return changed
+        if row >= 0 and values[row] != before[port]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _scattered(at: Ints, values: Values, before: Values) -> Values:
+    """The value of each port's row, and what was before where it has none."""
+    found = np.empty_like(before)
+    for port in range(len(at)):
+        row = at[port]
+        found[port] = values[row] if row >= 0 else before[port]
+    return found

@@ -266,8 +266,8 @@ class Intervals:
                 continue
             if values is None:
                 self._texts.take(column, frame[column], rows, valid)
-            elif (rows.pick(valid) >= 0).any():
-                self._now[column] = rows.onto(self._last(column, values), values, valid)
+            elif len(at := rows.pick(valid)):
+                self._now[column] = rows.onto(self._last(column, values), values, at)
         return frame.height - frame["port"].null_count() - len(mine)
 
     def _last(self, column: str, values: Values) -> Last:
