@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import polars as pl
+from link_cases import Hand
 from test_simulate import four, job
 
 from collectors.detectors.life import Maintenance
@@ -21,6 +22,14 @@ from planner.simulate.telemetry import START_NS, Scenario, Settings, intervals
 CODES = ("incast", "pfc-storm", "lossless-drop", "config-drift", "silence")
 LEAF, SPINE = "leaf-compute-s000-l0-p0", "spine-compute-d00-000"
 SECOND = 10**9
+
+
+class Hands(Hand):
+    """The same with counters of seconds as they are, not whole."""
+
+    def _row(self, port: int, values: Mapping[str, float], gauges: Sequence[str]) -> dict[str, Any]:
+        row = super()._row(port, values, gauges)
+        return row | {name: self.sums[port, name] for name in values if "_seconds" in name}
 
 
 @cache

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
-from storms import CODES, LEAF, hits, opened, simulated, the_job, walked, watched
+from link_cases import seen
+from storms import CODES, LEAF, Hands, hits, opened, simulated, the_job, walked, watched
 from test_simulate import four
 
+from collectors.detectors import Signal
+from collectors.detectors.incast import Incast as IncastDetector
 from collectors.detectors.incast import buffer_bytes, fill_seconds
 from collectors.detectors.policy import Incast, Policy
 from collectors.detectors.run import watch
-from collectors.detectors.view import view
 
 INCAST = {"kind": "incast", "host": "gpu-0005", "rail": 2, "start": 13, "end": 47}
 
@@ -63,6 +66,71 @@ def test_a_host_that_takes_too_little_is_no_incast(kind: str, made: tuple[str, s
     assert watched(simulated([fault], the_job(*made)), ["incast"]) == []
 
 
+VICTIM = {"tx_bytes": 0.5, "queue_tx_packets_q3": 1.5e7, "queue_ecn_marked_packets_q3": 2e6}
+LONG = {"queue_watermark_bytes_q3": 2.5, "queue_depth_bytes_q3": 1.0}
+PAUSED = "tx_pfc_pause_seconds_p3"
+
+
+def by_hand(victim: int, senders: int, **other: float) -> list[Signal]:
+    """Signals of the third interval in which so many hosts are asked to pause and a port has a long queue.
+
+    ``tx_bytes`` in line rate, queues in Kmax; ``other`` numbers in place of those of ``VICTIM`` and ``LONG``.
+    """
+    detector = IncastDetector(seen(), Policy())
+    made = Hands(detector)
+    facing = np.flatnonzero(seen().host_facing & (seen().rail == 0) & detector.rules.ports)
+    own = VICTIM | LONG | other
+    own["tx_bytes"] *= 10 * seen().capacity[victim]
+    own = {name: value * detector.rules.kmax[victim] if name in LONG else value for name, value in own.items()}
+    ports = {int(port): {PAUSED: 0.0} for port in facing if port != victim} | {victim: own}
+    made.run(2, ports | {victim: dict.fromkeys(own, 0.0)}, list(LONG))
+    ports |= {port: {PAUSED: 6.0} for port in [port for port in ports if port != victim][:senders]}
+    return made.run(3, ports, list(LONG))
+
+
+def facing(host: str) -> int:
+    """The leaf's port to a host's rail 0."""
+    device = seen().device_ids[host]
+    (port,) = np.flatnonzero(seen().host_facing & (seen().rail == 0) & (seen().device[seen().peer] == device))
+    return int(port)
+
+
+def test_a_long_queue_to_a_host_with_many_senders_is_one_and_says_when_it_is_full() -> None:
+    (told,) = by_hand(facing("gpu-0003"), 8)
+    assert told.subject == {"host": "gpu-0003", "rail": 0}
+    line, room = seen().capacity[facing("gpu-0003")], told.evidence["buffer_bytes"]
+    assert told.evidence["fill_seconds"] == pytest.approx(room / (8 * line - line), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"queue_watermark_bytes_q3": 1.0}, {"queue_ecn_marked_packets_q3": 1e5}, {"tx_bytes": 0.2},
+        {"rx_pfc_pause_seconds_p3": 1.0},
+    ],
+    ids=["short queue", "hardly marked", "room", "paused by its host"],
+)  # fmt: skip
+def test_each_part_of_the_evidence_is_needed(other: dict[str, float]) -> None:
+    assert by_hand(facing("gpu-0003"), 8, **other) == []
+
+
+def test_where_nothing_is_marked_pauses_upstream_at_line_rate_are_evidence() -> None:
+    unmarked = {"queue_ecn_marked_packets_q3": 0.0, "tx_bytes": 0.9}
+    assert len(by_hand(facing("gpu-0003"), 8, **unmarked)) == 1
+    assert by_hand(facing("gpu-0003"), 0, **unmarked) == []
+
+
+@pytest.mark.parametrize("senders", [1, 5])
+def test_one_sender_or_a_few_are_none(senders: int) -> None:
+    assert by_hand(facing("gpu-0003"), senders) == []
+
+
+def test_a_fabric_port_beside_idle_members_of_its_group_is_skew_and_none() -> None:
+    leaf = seen().device[facing("gpu-0003")]
+    (up, *_) = np.flatnonzero((seen().device == leaf) & (seen().group >= 0)).tolist()
+    assert by_hand(up, 8) == []
+
+
 def test_few_senders_are_none() -> None:
     """Two senders of line rate fill the queue all the same: a burst of a tree's children looks like it."""
     assert watched(simulated([INCAST | {"senders": 3}], sampling=1_000_000), ["incast"]) == []
@@ -82,6 +150,5 @@ def test_the_time_to_fill_is_that_of_what_is_too_much() -> None:
     """64 MB before 8 senders of 50 GB/s each into 50 GB/s: 64 MB over 350 GB/s."""
     assert fill_seconds(64e6, 8, 50e9, 50e9) == pytest.approx(64e6 / 350e9, abs=1e-9)
     assert fill_seconds(64e6, 1, 50e9, 50e9) is None
-    seen = view(four())
-    room = buffer_bytes(seen, int(seen.keys.filter(device=LEAF)["id"][0]))
+    room = buffer_bytes(seen(), int(seen().keys.filter(device=LEAF)["id"][0]))
     assert room is None or room > 1e6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storms import CODES, LEAF, SPINE, hits, opened, simulated, the_job, watched
+from storms import CODES, LEAF, SPINE, Hands, hits, opened, simulated, the_job, watched
 from test_simulate import four
 
 from collectors.detectors.pauses.graph import Root, Waits
+from collectors.detectors.pfc_storm import WARNINGS, PfcStorm
+from collectors.detectors.policy import PfcStorm as Thresholds
+from collectors.detectors.policy import Policy
 from collectors.detectors.view import NONE, View, view
 from fabric.findings import Severity
 
@@ -109,6 +112,61 @@ def test_a_circle_is_a_deadlock_and_who_waits_for_it_a_victim() -> None:
 def test_the_end_of_a_chain_without_a_reason_is_told_as_such() -> None:
     chain = [egress("gpu-0009", "leaf-compute-s001-l0-p0"), egress("leaf-compute-s001-l0-p0", SPINE)]
     assert waits(chain) == [Root("unexplained", (chain[1],), (chain[0],))]
+
+
+# what counters have to say before a port counts as stuck
+
+
+def said(
+    ports: Mapping[int, Mapping[str, float]], steps: int = 1, **thresholds: Any
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Causes and subjects told in the last of some intervals of 10 s in which counters of ports rise by so much."""
+    made = Hands(PfcStorm(seen(), Policy(pfc_storm=Thresholds(**thresholds))))
+    nothing = {port: dict.fromkeys(rises, 0.0) for port, rises in ports.items()}
+    assert made.run(2, nothing) == []
+    return [(signal.cause, dict(signal.subject)) for signal in made.run(steps, ports)]
+
+
+PAUSED = "rx_pfc_pause_seconds_p3"
+HOST = {"host": "gpu-0000", "rail": 0}
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(9.85, []), (9.95, [("nic-storm", HOST)])])
+def test_at_ten_seconds_a_storm_is_a_pause_of_99_of_100(seconds: float, told: list[Any]) -> None:
+    assert said({egress(LEAF, "gpu-0000"): {PAUSED: seconds}}) == told
+    assert said({egress("gpu-0000", LEAF): {"tx_pfc_pause_seconds_p3": seconds}}) == told
+
+
+def test_the_switches_watchdog_alone_tells_of_a_storm() -> None:
+    """Storms of 0.2 s, restored in between, do not add up to 99 of 100."""
+    port = egress(LEAF, "gpu-0000")
+    assert said({port: {PAUSED: 3.0, "pfc_watchdog_storms_q3": 1}}) == [("nic-storm", HOST)]
+    assert said({port: {PAUSED: 3.0, "pfc_watchdog_storms_q3": 0}}) == []
+
+
+@pytest.mark.parametrize("event", WARNINGS)
+def test_a_nics_own_event_alone_tells_of_a_storm(event: str) -> None:
+    own, far = egress("gpu-0000", LEAF), egress(LEAF, "gpu-0000")
+    assert said({own: {event: 1}, far: {PAUSED: 3.0}}) == [("nic-storm", HOST)]
+    assert said({own: {event: 0}, far: {PAUSED: 3.0}}) == []
+
+
+def test_a_circle_of_counters_is_a_deadlock_at_once_and_not_the_hosts_that_wait_for_it() -> None:
+    a, b, c, d = LEAF, SPINE, "leaf-compute-s001-l0-p0", "spine-compute-d00-001"
+    circle = [egress(a, b), egress(b, c), egress(c, d), egress(d, a)]
+    paused = {port: {PAUSED: 10.0} for port in [*circle, egress("gpu-0001", LEAF)]}
+    ((cause, subject),) = said(paused)
+    assert cause == "deadlock"
+    assert subject["ends"] == [seen().end(port) for port in sorted(circle)]
+    del paused[circle[0]]
+    assert all(cause != "deadlock" for cause, _ in said(paused, steps=5))
+
+
+def test_contention_and_what_nobody_knows_are_told_after_three_intervals() -> None:
+    up, full = egress("gpu-0009", "leaf-compute-s001-l0-p0"), egress("leaf-compute-s001-l0-p0", SPINE)
+    line = {"tx_bytes": 0.97 * 10 * seen().capacity[full], PAUSED: 0.0}
+    assert said({up: {PAUSED: 10.0}, full: line}, steps=2) == []
+    assert [cause for cause, _ in said({up: {PAUSED: 10.0}, full: line}, steps=3)] == ["contention"]
 
 
 LINKS = st.integers(0, 400)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from link_cases import Hand, found, hits, opened, seen
+from storms import Hands
 from test_simulate import four, job
 from test_simulate_faults import fault, host_port, ring
 
@@ -23,6 +24,7 @@ from collectors.detectors.slow_rail import SlowRail
 from fabric.jobfile import Job
 
 DUE_S = 40.0
+PAUSE = "tx_pfc_pause_seconds_p3"
 
 
 def long() -> list[Job]:
@@ -51,6 +53,15 @@ def test_without_word_of_reads_who_sends_slowly_shows_in_long_phases(
     monkeypatch.setattr("collectors.detectors.rails.evidence.STALLED", "pcie_gone")
     one = fault(kind, 42, 110)
     assert hits(found(one, jobs=long()), one, DUE_S)
+
+
+def test_a_host_that_pauses_its_leaf_is_told_after_three_windows_and_not_for_one_checkpoint() -> None:
+    made, rails = Hands(SlowRail(seen(), Policy())), Rails.of(seen())
+    rose = {port: {"rx_bytes": 0.2 * 10 * seen().capacity[port], PAUSE: 0.0} for port in rails.port.tolist()}
+    slow = rose | {port: rose[port] | {PAUSE: 3.0} for port in rails.port[5:6].tolist()}
+    assert made.run(2, rose) == []
+    assert [len(made.step(slow)), len(made.step(slow)), len(made.step(rose))] == [0, 0, 0]
+    assert [len(made.step(slow)), len(made.step(slow)), len(made.step(slow))] == [0, 0, 1]
 
 
 def sends(stalled: float, job: float = 0.2) -> list[list[str]]:

@@ -175,8 +175,8 @@ class SlowRail(Thresholds):
 class Incast(Thresholds):
     """When many send to one host port at once. Shares are of the interval, of line rate or of packets."""
 
-    rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate that the victim's port sends")] = 0.5
-    """Below it the port has room, and what stands in its queue is a burst of a moment."""
+    rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate, sent over the interval")] = 0.3
+    """Half of line rate while the job is not idle, as it may be for 40 % of its time: below, the port has room."""
     marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.25
     """An incast beside an all-to-all marks 0.4 of Pmax over an interval; an all-to-all's own last flows a fiftieth."""
     unmarked_rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate, where nothing is marked")] = 0.7
