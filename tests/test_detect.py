@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from benchmarks.detection.cases import Case, Made, made
-from benchmarks.detection.run import one, told
-from benchmarks.detection.scenes import HASHES
+from benchmarks.detection.cases import Case, Made, cases, made
+from benchmarks.detection.run import Scores, one, told
+from benchmarks.detection.table import pooled
 from collectors.detectors.maintenance import read_maintenance
 from collectors.detectors.policy import Policy
 from collectors.detectors.run import DETECTORS, replay, watch
@@ -23,7 +23,6 @@ from collectors.store import Store, open_store
 from fabric.bundle import write_plan
 from fabric.detections import DETECTIONS
 from fabric.errors import InputError
-from planner.simulate.faults import KINDS
 from planner.simulate.telemetry import START_NS, intervals
 from railwright.cli import main
 from railwright.cli.detect import _findings
@@ -185,33 +184,20 @@ def test_the_runbook_has_every_code_cause_and_threshold() -> None:
             assert row.count("|  |") == 0, f"{name}.{field} has no reason"
 
 
-NOT_YET = ("link-down", "incast", "slow-rail", "polarised-hash", "regular-ports")
-"""Faults of which the small run does not score whole yet: docs/link-detectors.md and docs/hash-skew.md say why."""
-SOUND = [kind for kind in KINDS if kind not in HASHES and kind not in NOT_YET]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", SOUND)
-def test_a_single_fault_is_found_in_time_with_its_cause_and_nothing_else(kind: str) -> None:
-    done = one(Case("small", "single", (kind,), 0))
-    assert (done.tally.hits, done.tally.causes, done.tally.false) == (1, 1, 0), "\n".join(done.lines)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in HASHES if kind not in NOT_YET])
-def test_a_fault_of_hashes_is_found(kind: str) -> None:
-    done = one(Case("small", "single", (kind,), 0))
-    assert (done.tally.hits, done.tally.causes, done.tally.false) == (1, 1, 0), "\n".join(done.lines)
-
-
-@pytest.mark.slow
-def test_a_healthy_run_has_no_findings() -> None:
-    done = one(Case("small", "healthy", (), 0))
-    assert done.tally.false == 0, "\n".join(done.lines)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("first", "second", "shares"), [("reboot", "link-down", "device")])
-def test_overlapping_faults(first: str, second: str, shares: str) -> None:
-    done = one(Case("small", "overlapping", (first, second), 0, shares))
-    assert (done.tally.hits, done.tally.false) == (done.tally.faults, 0), "\n".join(done.lines)
+def test_a_smaller_copy_of_the_scored_suite() -> None:
+    """On 32 hosts every fault twice, every pair once, and healthy runs."""
+    scores, imperfect = Scores(), []
+    for case in cases("small", 2, 1, 10):
+        done = one(case)
+        scores.add(done)
+        imperfect += [] if done.perfect else [str(done.case), *done.lines]
+    said = "\n".join(imperfect)
+    for (relation, name), tally in scores.found.items():
+        assert relation != "single" or tally.hits == tally.faults, f"{name} was missed\n{said}"
+    sums = pooled(scores.found, "single", "separate", "overlapping")
+    assert sums.faults > 200
+    assert sums.hits / sums.faults >= 0.99, said
+    assert sums.hits / (sums.hits + sums.false) >= 0.99, said
+    assert sums.causes / sums.hits >= 0.97, said
+    assert pooled(scores.found, "healthy").false == 0, said

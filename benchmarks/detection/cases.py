@@ -140,12 +140,10 @@ def _one_after_the_other(faults: list[Fault], fabric: str) -> list[Fault]:
 
 def _stalls(fault: Fault, fabric: str) -> bool:
     """Whether a host may have no way left, so that its job stands still."""
+    at = places(fabric)
     if fault.kind == "reboot":
-        near = places(fabric)
-        return fault.device in near.hosts or any(end.device == fault.device for end in near.below)
-    ends = {end for e in places(fabric).below for end in ((e.device, e.port), (e.far, e.far_port))}
-    at_host = (fault.device, fault.port) in ends
-    return fault.kind == "pfc-storm" or (fault.kind in STALLS and at_host)
+        return fault.device in at.hosts or fault.device in at.leaves
+    return fault.kind == "pfc-storm" or (fault.kind in STALLS and (fault.device, fault.port) in at.host_ends)
 
 
 def _overlapping(case: Case, draw: Draw) -> tuple[list[Fields], list[bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -45,10 +45,33 @@ class Places:
     above: tuple[End, ...]
     """Both ends of links between switches."""
 
-    def at(self, device: str) -> list[End]:
+    def at(self, device: str) -> Sequence[End]:
         """Ends of the links at a device, that end first."""
+        return self._by_device.get(device, ())
+
+    @cached_property
+    def _by_device(self) -> Mapping[str, Sequence[End]]:
         turned = [End(end.far, end.far_port, end.device, end.port) for end in self.below]
-        return [end for end in (*self.below, *turned, *self.above) if end.device == device]
+        found: dict[str, list[End]] = {}
+        for end in (*self.below, *turned, *self.above):
+            found.setdefault(end.device, []).append(end)
+        return found
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The hosts."""
+        return frozenset(self.hosts)
+
+    @cached_property
+    def leaves(self) -> frozenset[str]:
+        """Switches with links to hosts that work."""
+        return frozenset(end.device for end in self.below)
+
+    @cached_property
+    def host_ends(self) -> frozenset[tuple[str, str]]:
+        """Device and port at both ends of hosts' links."""
+        both = (((end.device, end.port), (end.far, end.far_port)) for end in self.below)
+        return frozenset(end for ends in both for end in ends)
 
 
 @cache
@@ -141,17 +164,10 @@ class Draw:
         return self._swapped(self.end())
 
     def _swapped(self, end: End) -> Fields:
-        here = [
-            e
-            for e in self.places.at(end.device)
-            if e.far != end.far and (e.far in self._hosts) == (end.far in self._hosts)
-        ]
-        other = self._pick(here)
+        hosts = self.places.own
+        like = [e for e in self.places.at(end.device) if e.far != end.far and (e.far in hosts) == (end.far in hosts)]
+        other = self._pick(like)
         return {"device": end.device, "port": end.port, "other_device": other.device, "other_port": other.port}
-
-    @property
-    def _hosts(self) -> frozenset[str]:
-        return frozenset(self.places.hosts)
 
     def drift(self) -> Fields:
         """A setting of a switch or of a host."""
