@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numba import njit
 
 from fabric.addressing_text import ipv4_text
 from fabric.errors import InputError, Problem
@@ -26,6 +27,12 @@ WRITE_MIDDLE = 0x07
 """RC RDMA WRITE Middle: nearly every packet of a collective's transfers (InfiniBand Architecture 1.4, 9.2)."""
 CAPABLE, EXPERIENCED = 2, 3
 """ECN: capable of it (ECT 0), and congestion experienced (RFC 3168)."""
+NUMPY: dict[type[pl.DataType], Any] = {
+    pl.Int64: np.int64,
+    pl.UInt8: np.uint8,
+    pl.UInt16: np.uint16,
+    pl.UInt32: np.uint32,
+}
 MOST_ROWS = 20_000_000
 """Samples of one interval, at most."""
 
@@ -77,31 +84,29 @@ class Sampler:
 
         Every frame is taken with probability 1/N: the number of samples of a flow at a switch is binomial.
         """
-        at = self.where
+        at, rows = self.where, self.port_row
         frames = np.floor(moved / PACKET).astype(np.int64)
         count = rng.binomial(frames[at.flow], 1.0 / self.one_in)
         self._bounded(int(count.sum()))
         row = np.repeat(np.arange(len(at.flow)), count)
-        row = row[np.argsort(times := rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row)), kind="stable")]
-        times.sort()
-        flow = at.flow[row]
-        ecn = np.where(rng.random(len(row)) < self._marked(share)[flow, at.place[row]], EXPERIENCED, CAPABLE)
-        names = self.ports.names
-        rows = self.port_row
-        came = rows[at.into[row] ^ 1]
-        source, destination = self.addresses
+        times = rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row))
+        order = np.argsort(times, kind="stable")
+        row, times = row[order], times[order]
+        flow, into = at.flow[row], at.into[row]
+        ecn = _marked(rng.random(len(row)), share, self.hops, flow, at.place[row])
+        device, port = self.ports.names
+        came, (source, destination) = _index(rows[into ^ 1]), self.addresses
         n = len(row)
         columns = {
-            "time_ns": times, "received_ns": times + 1_000_000,
-            "device": names["device"].gather(came), "in_port": names["port"].gather(came),
-            "out_port": names["port"].gather(rows[at.out[row]]), "src_ip": source.gather(flow),
-            "dst_ip": destination.gather(flow), "src_port": self.many.src_port[flow],
+            "time_ns": times, "received_ns": times + 1_000_000, "device": device[came], "in_port": port[came],
+            "out_port": port[_index(rows[at.out[row]])], "src_ip": source[_index(flow)],
+            "dst_ip": destination[_index(flow)], "src_port": self.many.src_port[flow],
             "dst_port": np.full(n, ROCE_PORT), "dest_qp": self.many.dest_qp[flow], "opcode": np.full(n, WRITE_MIDDLE),
-            "ecn": ecn, "priority": pl.repeat(None, n, dtype=pl.UInt8, eager=True), "frame_bytes": np.full(n, PACKET),
-            "sampling_rate": np.full(n, self.one_in), "sample_pool": self._pools(at, row),
-            "drops": np.zeros(n, dtype=np.int64),
+            "ecn": ecn, "priority": pl.Series([None], dtype=pl.UInt8).new_from_index(0, n),
+            "frame_bytes": np.full(n, PACKET), "sampling_rate": np.full(n, self.one_in),
+            "sample_pool": _pools(into, len(rows), self.one_in), "drops": np.zeros(n),
         }  # fmt: skip
-        return pl.DataFrame(columns).select(pl.col(name).cast(dtype) for name, dtype in FLOW_SCHEMA.items())
+        return pl.DataFrame([_column(name, columns[name]) for name in FLOW_SCHEMA])
 
     def _bounded(self, count: int) -> None:
         """Raise InputError where an interval has too many samples."""
@@ -110,13 +115,6 @@ class Sampler:
             enough = self.one_in * -(-count // MOST_ROWS) * 2
             raise InputError(Problem("--sampling", what, f"take {enough:,} or more, or shorter intervals"))
 
-    def _marked(self, share: Floats) -> Floats:
-        """Part of each flow's frames that carry a mark after so many hops and one more."""
-        padded = np.append(share, np.zeros(int(self.hops.max(initial=0)) + 2))
-        clear = np.where(self.hops >= 0, 1 - padded[self.hops], 1.0)
-        found: Floats = 1.0 - np.cumprod(clear, axis=1, dtype=np.float64)
-        return found
-
     @cached_property
     def port_row(self) -> Ints:
         """Row of the port that sends into each channel."""
@@ -124,11 +122,41 @@ class Sampler:
         found[self.ports.tx] = np.arange(len(self.ports))
         return found
 
-    def _pools(self, at: Seen, row: Ints) -> Ints:
-        """Frames that could have been sampled at the port until then: so many times N as samples were taken."""
-        frame = pl.DataFrame({"port": at.into[row]})
-        taken = frame.select(pl.int_range(1, pl.len() + 1).over("port")).to_series().to_numpy()
-        return (taken * self.one_in) & 0xFFFFFFFF
+
+def _index(rows: Ints) -> pl.Series:
+    """Rows as polars takes them without a look at each."""
+    return pl.Series(rows.astype(np.uint32))
+
+
+def _column(name: str, values: Any) -> pl.Series:
+    dtype = FLOW_SCHEMA[name]
+    return values.alias(name) if isinstance(values, pl.Series) else pl.Series(name, values.astype(NUMPY[dtype]))
+
+
+@njit(cache=True, nogil=True)
+def _marked(draw: Floats, share: Floats, hops: Hops, flow: Ints, place: Ints) -> Ints:
+    """ECN of each sample: marked at a hop so far or the one that follows, with each channel's share of marks.
+
+    Channels after the last share mark nothing: they are inside hosts.
+    """
+    ecn = np.empty(len(draw), np.int64)
+    for at in range(len(draw)):
+        clear = 1.0
+        for hop in range(place[at] + 1):
+            channel = hops[flow[at], hop]
+            clear *= 1.0 - (share[channel] if channel < len(share) else 0.0)
+        ecn[at] = EXPERIENCED if draw[at] < 1.0 - clear else CAPABLE
+    return ecn
+
+
+@njit(cache=True, nogil=True)
+def _pools(into: Ints, channels: int, one_in: int) -> Ints:
+    """Frames that could have been sampled at the port until then: so many times N as samples were taken."""
+    taken, found = np.zeros(channels, np.int64), np.empty(len(into), np.int64)
+    for at in range(len(into)):
+        taken[into[at]] += 1
+        found[at] = (taken[into[at]] * one_in) & 0xFFFFFFFF
+    return found
 
 
 def _ends(now: Routing, hops: Hops) -> tuple[Ints, Ints]:

@@ -222,7 +222,7 @@ class Reports:
         if sampler is None:
             hops = np.concatenate([work.hops for work in state.works])
             sampler = self.samplers[id(state)] = Sampler(state.now, self.ports, state.many, hops, settings.sampling)
-        moved = flow_bytes(window, state.offsets, len(state.many))
+        moved = flow_bytes(window.weights, state.moving, len(state.many))
         packets = np.maximum(window.total("bytes") / PACKET, 1.0)
         marked = np.clip(window.total("marked") / packets, 0.0, 1.0)
         begin, end = (settings.start_ns + round(t * 1e9) for t in (first, last))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from planner.simulate.offered import run_flows
 from planner.simulate.ports import Ports, ports
 from planner.simulate.pressure import Curve, curve, pressure
 from planner.simulate.reports import Interval, Reports
-from planner.simulate.timeline import Timeline
+from planner.simulate.timeline import Timeline, moving
 from planner.simulate.wires import Wires, wires
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from planner.simulate.faults import Fault
     from planner.simulate.flows import Flows
     from planner.simulate.paths import Routing
+    from planner.simulate.timeline import Moving
     from planner.simulate.wires import Mask
 
 START_NS = 1_767_225_600_000_000_000
@@ -103,6 +105,11 @@ class State:
     many: Flows
     works: tuple[Work, ...]
     offsets: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def moving(self) -> list[Moving]:
+        """Flows and their rates, stretch by stretch."""
+        return moving(self.line.spans, self.offsets)
 
 
 def epochs(scenario: Scenario) -> Iterator[Epoch]:

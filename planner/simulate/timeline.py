@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from planner.simulate.events import Span
     from planner.simulate.wires import Floats, Ints
 
+    Moving = tuple[Ints, Floats]
+    """Numbers of flows, and Gb/s of each over the whole of a stretch."""
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -82,13 +85,32 @@ def _overlap(begin: float, end: float, first: float, last: float) -> float:
     return max(min(end, last) - max(begin, first), 0.0)
 
 
-def flow_bytes(window: Window, offsets: Sequence[Sequence[int]], count: int) -> Floats:
-    """Bytes of every flow in the time; ``offsets[track][stage]``: number of the stage's first flow."""
+def moving(spans: Sequence[Span], offsets: Sequence[Sequence[int]]) -> list[Moving]:
+    """Of each stretch: its flows and their rates; ``offsets[track][stage]``: number of the stage's first flow."""
+    first = np.zeros((len(offsets), max(map(len, offsets), default=0)), dtype=np.int64)
+    for track, own in enumerate(offsets):
+        first[track, : len(own)] = own
+    return [_moving(span, first) for span in spans]
+
+
+def _moving(span: Span, first: Ints) -> Moving:
+    """None move in a stretch that does not end."""
+    if not np.isfinite(span.seconds):
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    track, stage, flow = span.rows.T
+    return first[track, stage] + flow, span.rates * span.until / span.seconds
+
+
+def flow_bytes(weights: Floats, parts: Sequence[Moving], count: int) -> Floats:
+    """Bytes of every flow in the time; ``weights``: seconds of each stretch, ``parts``: ``moving``."""
     total = np.zeros(count)
-    for weight, span in zip(window.weights, window.line.spans, strict=True):
-        if weight <= 0 or not np.isfinite(span.seconds):
-            continue
-        number: Ints = np.array([offsets[t][s] for t, s in span.rows[:, :2].tolist()], dtype=np.int64)
-        moved = span.rates * span.until / span.seconds * weight * BYTES_A_GBPS_SECOND
-        total += np.bincount(number + span.rows[:, 2], weights=moved, minlength=count)
+    for weight, (flow, gbps) in zip(weights.tolist(), parts, strict=True):
+        if weight > 0:
+            _move(total, flow, gbps, weight)
     return total
+
+
+@njit(cache=True, nogil=True)
+def _move(total: Floats, flow: Ints, gbps: Floats, seconds: float) -> None:
+    for at in range(len(flow)):
+        total[flow[at]] += gbps[at] * seconds * BYTES_A_GBPS_SECOND
