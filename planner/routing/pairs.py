@@ -23,7 +23,7 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(
         pair=pl.int_range(pl.len()).over("row").cast(pl.UInt16), gbps=pl.col("gbps") / pl.col("queue_pairs")
     )
-    ports = _Ports(net)
+    ports = _ports(net)
     nics = [ports.nic(rows[f"{end}_host"], rows[f"{end}_rail"]) for end in ("src", "dst")]
     here, there = ports.planes_of(nics[0]), ports.planes_of(nics[1])
     if not net.whole:
@@ -46,6 +46,12 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
 def _column(name: str, values: Ints, lost: Mask, dtype: type[pl.DataType]) -> pl.Series:
     numbers = pl.DataFrame({name: np.maximum(values, 0), "lost": lost})
     return numbers.select(pl.when(~pl.col("lost")).then(pl.col(name)).cast(dtype).alias(name)).to_series()
+
+
+def _ports(net: Net) -> _Ports:
+    """The ports of a network, made once."""
+    known: dict[str, _Ports] = net.__dict__
+    return known.get("_ports") or known.setdefault("_ports", _Ports(net))
 
 
 class _Ports:

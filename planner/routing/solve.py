@@ -29,6 +29,12 @@ def route(plan: Plan, flows: pl.DataFrame, dead: Dead | None, method: Method, na
     if method not in METHODS:
         raise InputError(Problem("routes", f'there is no method "{method}"', f"expected {one_of(METHODS)}"))
     net = network(plan, name, dead)
+    pairs, links, least = chosen(net, flows, method)
+    return answer(net, method, pairs, links, least)
+
+
+def chosen(net: Net, flows: pl.DataFrame, method: Method) -> tuple[pl.DataFrame, Ints, int | None]:
+    """Queue pairs, their links between switches (stage × queue pair), and the least that colouring found."""
     pairs = queue_pairs(net, flows)
     source, target = ends(pairs)
     crossing = (source >= 0) & (source != target) & (net.zone[0][source] == net.zone[0][target])
@@ -42,7 +48,7 @@ def route(plan: Plan, flows: pl.DataFrame, dead: Dead | None, method: Method, na
         complete(net, traffic, choice)
         least = choice.least
         links[:, crossing] = linked(net, traffic, choice)
-    return answer(net, method, pairs, links, least)
+    return pairs, links, least
 
 
 def ends(pairs: pl.DataFrame) -> tuple[Ints, Ints]:

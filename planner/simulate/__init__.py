@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.simulate.job import JobsResult, Router
     from planner.simulate.offered import OfferedResult
     from planner.simulate.paths import Routing
+    from planner.simulate.walk import Hops
 
 __all__ = ["default_network", "prepare", "router", "simulate_flows", "simulate_jobs"]
 
@@ -42,15 +43,18 @@ def prepare(plan: Plan, network: str | None = None, dead: Dead | None = None) ->
     return routing(wires(plan, network, dead.dead_links(plan) if dead else None))
 
 
-def router(method: Method = "ecmp", dead: Dead | None = None) -> Router:
-    """Paths by the planned hashes (``ecmp``), or as ``planner.routing`` decides (``greedy``, ``colored``)."""
+def router(method: Method = "ecmp", dead: Dead | None = None, known: dict[bytes, Hops] | None = None) -> Router:
+    """Paths by the planned hashes (``ecmp``), or as ``planner.routing`` decides (``greedy``, ``colored``).
+
+    ``known``: decisions that were made before and hold for the same flows and dead links.
+    """
     from planner.simulate import paths
 
     if method == "ecmp":
         return paths.paths
     from planner.simulate import pinned
 
-    return pinned.router(method, dead)
+    return pinned.router(method, dead, known)
 
 
 def simulate_jobs(

@@ -90,8 +90,7 @@ class Sampler:
         self._bounded(int(count.sum()))
         row = np.repeat(np.arange(len(at.flow)), count)
         times = rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row))
-        order = np.argsort(times, kind="stable")
-        row, times = row[order], times[order]
+        row, times = _ordered(row, times)
         flow, into = at.flow[row], at.into[row]
         ecn = _marked(rng.random(len(row)), share, self.hops, flow, at.place[row])
         device, port = self.ports.names
@@ -121,6 +120,17 @@ class Sampler:
         found = np.zeros(2 * self.now.wires.links, dtype=np.int64)
         found[self.ports.tx] = np.arange(len(self.ports))
         return found
+
+
+def _ordered(row: Ints, times: Ints) -> tuple[Ints, Ints]:
+    """Both by time, equal times in the order given: places go into the bits that the times leave free."""
+    first, bits = int(times[0]) if len(times) else 0, len(times).bit_length()
+    first = int(times.min(initial=first))
+    if int(times.max(initial=first)) - first >= 1 << (63 - bits):
+        order = np.argsort(times, kind="stable")
+        return row[order], times[order]
+    both = np.sort(((times - first) << bits) | np.arange(len(times)))
+    return row[both & ((1 << bits) - 1)], (both >> bits) + first
 
 
 def _index(rows: Ints) -> pl.Series:

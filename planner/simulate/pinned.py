@@ -8,33 +8,55 @@ import numpy as np
 import polars as pl
 
 from fabric.flowfile import FLOWS, Dead
-from planner.routing import PATHS, Method, routes
-from planner.routing.answer import DOWN, UP
+from planner.routing.network import network
+from planner.routing.solve import chosen
+from planner.simulate.kept import kept
 from planner.simulate.paths import put_inside
 from planner.simulate.walk import MOST_HOPS, Hops
 
 if TYPE_CHECKING:
+    from fabric.plan import Plan
+    from planner.routing import Method
+    from planner.routing.network import Net
     from planner.simulate.flows import Flows
     from planner.simulate.job import Router
     from planner.simulate.paths import Routing
+    from planner.simulate.wires import Ints
 
-_ORDER = (*UP, *DOWN)
-"""Columns of links in the order in which a flow travels them."""
+ENDS = ("host_leaf", "leaf_host", "from_leaf", "to_leaf")
+"""Columns of queue pairs: links of both hosts, and numbers of their leaves."""
 
 
-def router(method: Method, dead: Dead | None = None) -> Router:
-    """A router that asks ``planner.routing``; what stays inside a scale-up domain is not routed."""
+def router(method: Method, dead: Dead | None = None, known: dict[bytes, Hops] | None = None) -> Router:
+    """A router that asks ``planner.routing``; what stays inside a scale-up domain is not routed.
+
+    ``known``: what it answered before, which it may answer again and adds to.
+    """
+    known = {} if known is None else known
+    nets: dict[str, Net] = {}
 
     def pinned(now: Routing, many: Flows) -> Hops:
         away = np.flatnonzero(~many.local)
         hops = np.full((len(many), MOST_HOPS), -1, dtype=np.int32)
         if len(away):
+            wires = now.wires
+            net = nets[wires.network] = nets.get(wires.network) or _net(wires.plan, wires.network, dead)
             table = _table(now, many.take(away))
-            hops[away] = channels(routes(now.wires.plan, table, dead, method, now.wires.network).paths)
+            key = net.dead.tobytes() + b"".join(column.to_numpy().tobytes() for column in table.fill_null(0xFFFF))
+            if key not in known:
+                known[key] = channels(*chosen(net, table, method)[:2])
+            hops[away] = known[key]
         put_inside(now.wires, many, hops)
         return hops
 
     return pinned
+
+
+def _net(plan: Plan, name: str, dead: Dead | None) -> Net:
+    """The network as routing sees it; the one without dead links is kept."""
+    if dead is not None and dead.dead_links(plan).any():
+        return network(plan, name, dead)
+    return kept(plan, ("net", name), lambda: network(plan, name))
 
 
 def _table(now: Routing, many: Flows) -> pl.DataFrame:
@@ -65,13 +87,16 @@ def _has_twin(many: Flows) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return found
 
 
-def channels(paths: pl.DataFrame) -> Hops:
-    """The channels of each row of ``Routes.paths``, −1 after the last; none where it has no path."""
-    assert set(_ORDER) <= set(PATHS)
-    columns = [paths[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in _ORDER]
-    links = np.stack(columns, axis=1)
-    down = np.arange(len(_ORDER)) >= len(UP)
-    made = np.where(links >= 0, 2 * links + down, -1)
+def channels(pairs: pl.DataFrame, between: Ints) -> Hops:
+    """The channels of each queue pair, −1 after the last; none where it has no path.
+
+    ``between``: links of leaf to spine, spine to core, core to spine and spine to leaf, −1 where it has none.
+    """
+    first, last, source, target = (pairs[name].cast(pl.Int64).fill_null(-1).to_numpy() for name in ENDS)
+    whole = (source >= 0) & ((source == target) | ((between[0] >= 0) & (between[3] >= 0)))
+    links = np.stack([first, between[0], between[1], between[2], between[3], last], axis=1)
+    down = np.arange(6) >= 3
+    made = np.where((links >= 0) & whole[:, None], 2 * links + down, -1)
     packed = np.take_along_axis(made, np.argsort(made < 0, axis=1, kind="stable"), axis=1)
     hops = np.full((len(made), MOST_HOPS), -1, dtype=np.int32)
     hops[:, : packed.shape[1]] = packed

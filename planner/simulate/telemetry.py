@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from planner.simulate.flows import Flows
     from planner.simulate.paths import Routing
     from planner.simulate.timeline import Moving
+    from planner.simulate.walk import Hops
     from planner.simulate.wires import Mask
 
 START_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z: a run begins at a fixed time, so that the same run gives the same bytes."""
-
+QUIET = ("mtu", "gid")
+"""Settings that change no rate."""
 
 IDLE = Span(
     0.0, np.inf, np.empty((0, 3), np.int64), np.empty(0), np.empty(0), np.zeros(1, np.int32), np.empty(0, np.int32)
@@ -126,6 +128,7 @@ def intervals(scenario: Scenario) -> Iterator[Interval]:
     whole = wires(scenario.plan, scenario.network)
     rules = kept(scenario.plan, ("qos", scenario.network), lambda: qos(scenario.plan, scenario.network))
     made: dict[tuple[Fault, ...], State] = {}
+    known: dict[bytes, Hops] = {}
     parts = list(epochs(scenario))
     reports = Reports(scenario, ports(whole), rules)
     settings = scenario.settings
@@ -135,17 +138,20 @@ def intervals(scenario: Scenario) -> Iterator[Interval]:
         pieces = []
         for epoch in parts:
             if epoch.begin < end and epoch.end > begin:
-                if epoch.faults not in made:
-                    made[epoch.faults] = _state(scenario, whole, rules, epoch.faults)
-                pieces.append((epoch, made[epoch.faults]))
+                own = tuple(fault for fault in epoch.faults if fault.setting not in QUIET)
+                if own not in made:
+                    made[own] = _state(scenario, whole, rules, own, known)
+                pieces.append((epoch, made[own]))
         yield reports.interval(number, begin, end, pieces)
 
 
-def _state(scenario: Scenario, whole: Wires, rules: QosPlan | None, faults: tuple[Fault, ...]) -> State:
-    """The network and the rates under some faults."""
+def _state(
+    scenario: Scenario, whole: Wires, rules: QosPlan | None, faults: tuple[Fault, ...], known: dict[bytes, Hops]
+) -> State:
+    """The network and the rates under some faults; ``known``: what routing answered before."""
     found = effects(whole, faults)
     now = degraded(scenario.plan, scenario.network, found, scenario.dead)
-    router = route_by(scenario.method, _dead_now(scenario, found))
+    router = route_by(scenario.method, _dead_now(scenario, found), known)
     period = 1.0
     if scenario.flows is not None:
         tracks = [[Stage(0, 0, joined([t[0].flows for t in found.stages([[Stage(0, 0, scenario.flows)]])]))]]
