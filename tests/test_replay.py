@@ -159,11 +159,14 @@ def test_gnmi_servers_are_read_by_us(folder: Path, recording: Recording, tmp_pat
             got.extend(polls)
 
         task = asyncio.create_task(Gnmi().run(targets, emit, 0.5))
+        everything = {(name, port) for name in DEVICES for port in recording.ifindex[name]}
         for _ in range(200):
             await asyncio.sleep(0.1)
-            if {poll.device for poll in got if poll.rows.height} == set(DEVICES):
+            if {(poll.device, port) for poll in got for port in poll.rows["port"]} >= everything:
                 break
-        await asyncio.sleep(1.0)
+        count = -1
+        while count < (count := sum(poll.rows.height for poll in got)):  # more columns of the same ports
+            await asyncio.sleep(1.5)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

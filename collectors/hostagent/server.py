@@ -49,9 +49,16 @@ class Listen:
 class Agent:
     """An ASGI application that answers ``GET /v1/ports`` to whoever knows the token."""
 
-    def __init__(self, host: str, token: Secret, read: Callable[[str], dict[str, Any]] = document) -> None:
-        """``host``: the name under which the plan knows it; ``read`` gives the document."""
-        self.host, self.read = host, read
+    def __init__(
+        self,
+        host: str,
+        token: Secret,
+        read: Callable[[str], dict[str, Any]] = document,
+        *,
+        period: float = LEAST_PERIOD_S,
+    ) -> None:
+        """``host``: the name under which the plan knows it; ``read`` gives the document, at most once a ``period``."""
+        self.host, self.read, self.period = host, read, period
         self._expected = f"Bearer {token.reveal()}".encode()
         self._body, self._at, self._reading = b"", -1e9, asyncio.Lock()
 
@@ -75,7 +82,7 @@ class Agent:
     async def _document(self) -> bytes:
         loop = asyncio.get_running_loop()
         async with self._reading:
-            if loop.time() - self._at >= LEAST_PERIOD_S:
+            if loop.time() - self._at >= self.period:
                 found = await asyncio.to_thread(self.read, self.host)
                 self._body, self._at = json.dumps(found, separators=(",", ":")).encode(), loop.time()
             return self._body

@@ -76,7 +76,8 @@ class HostSource:
         if self._client is None:
             import ssl
 
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=4096)
+            # A handshake a poll, of TLS, is what connections are kept open against: they outlast any period.
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=4096, keepalive_expiry=None)
             trusted = ssl.create_default_context(cafile=self._ca)
             self._client = httpx.AsyncClient(
                 verify=trusted, limits=limits, timeout=MOST_WAIT_S, follow_redirects=False, trust_env=False

@@ -49,6 +49,10 @@ class Servers:
         self.recording, self.clock = recording, clock
         self.places: dict[str, tuple[str, int]] = {}
         self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._told: dict[object, int] = {}
+        self.messages = 0
+        """Written to all streams since the beginning."""
         self._servers = [self._server(device, tls) for device in recording.devices]
 
     def _server(self, device: str, tls: tuple[bytes, bytes] | None) -> Any:
@@ -69,16 +73,30 @@ class Servers:
         request = SubscribeRequest.FromString(next(requests))
         target = request.subscribe.prefix.target
         write = partial(_sonic, target) if target.endswith("_DB") else partial(_openconfig, device)
-        told, synced = 0, False
-        while context.is_active() and not self._over.is_set():
-            time_ns = self.clock.sample()
-            if time_ns != told:
-                told = time_ns
-                yield from write(self.recording.at(device, time_ns), self.clock.ours(time_ns))
-            if not synced:
-                synced = True
-                yield SubscribeResponse(sync_response=True).SerializeToString()
-            self._over.wait(0.02)
+        stream, synced = object(), False
+        self._told[stream] = 0
+        try:
+            while context.is_active() and not self._over.is_set():
+                time_ns = self.clock.sample()
+                if time_ns != self._told[stream]:
+                    for message in write(self.recording.at(device, time_ns), self.clock.ours(time_ns)):
+                        yield self._counted(message)
+                    self._told[stream] = time_ns
+                if not synced:
+                    synced = True
+                    yield self._counted(SubscribeResponse(sync_response=True).SerializeToString())
+                self._over.wait(0.02)
+        finally:
+            del self._told[stream]
+
+    def _counted(self, message: bytes) -> bytes:
+        with self._lock:
+            self.messages += 1
+        return message
+
+    def told(self, time_ns: int) -> bool:
+        """Whether every stream has been written the samples of that time."""
+        return all(told == time_ns for told in tuple(self._told.values()))
 
     def close(self) -> None:
         """End all streams."""
@@ -184,4 +202,6 @@ def _text(counter: Counter, value: Value, factor: float) -> str:
         return _STATES[counter.name][int(value)].lower()
     if isinstance(value, str):
         return value
+    if counter.name == "pfc_enabled_mask":
+        return ",".join(str(priority) for priority in range(8) if int(value) >> priority & 1)
     return str(round(value / factor)) if counter.kind == "counter" else repr(value / factor)

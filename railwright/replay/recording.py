@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fabric.counters import parse
 from fabric.errors import InputError, Problem
 from fabric.samples import FLOW_SCHEMA, empty_flows
 
@@ -82,10 +83,37 @@ def read(folder: Path, patterns: Sequence[str] = ("*",), addresses: Mapping[str,
     if "outcome" in counters.columns:
         mine &= pl.col("outcome").is_null()
     return Recording(
-        counters.filter(mine).sort("time_ns", "device", "port"),
+        standing(counters.filter(mine)).sort("time_ns", "device", "port"),
         flows.filter(pl.col("device").is_in(devices)).sort("time_ns", "device"),
         tuple(devices), {name: found[name] for name in devices},
     )  # fmt: skip
+
+
+def standing(counters: pl.DataFrame) -> pl.DataFrame:
+    """A table of counters in which what devices were seldom asked for (settings, neighbours) stands until asked again.
+
+    A device that is asked has an MTU always, whenever it was that the recording noted it.
+    """
+    seldom = [name for name in counters.columns if _is_state(name) and _seldom(counters, name)]
+    if not seldom:
+        return counters
+    key = ["device", "port", "noted_ns"]
+    told = pl.any_horizontal(pl.col(name).is_not_null() for name in seldom).any().over("device", "time_ns")
+    noted = pl.when(told).then("time_ns").forward_fill().over("device", order_by="time_ns")
+    table = counters.with_columns(noted_ns=noted)
+    notes = table.filter(pl.col("noted_ns") == pl.col("time_ns")).select(*key, *seldom)
+    found = table.drop(seldom).join(notes, on=key, how="left", nulls_equal=True, maintain_order="left")
+    return found.select(counters.columns)
+
+
+def _is_state(column: str) -> bool:
+    known = parse(column)
+    return known is not None and known[0].kind in ("gauge", "state", "text") and known[0].object == "port"
+
+
+def _seldom(counters: pl.DataFrame, column: str) -> bool:
+    """Whether there are times at which no port has it."""
+    return not counters.group_by("time_ns").agg(pl.col(column).count() > 0)[column].all()
 
 
 def _table(path: Path) -> pl.DataFrame:

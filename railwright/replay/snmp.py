@@ -37,7 +37,7 @@ class Agents:
             opened.setblocking(False)
             self.places[device] = ("127.0.0.1", int(opened.getsockname()[1]))
             agent = Responder(community, lambda device=device: self._now(device))  # type: ignore[misc]
-            self._selector.register(opened, selectors.EVENT_READ, agent)
+            self._selector.register(opened, selectors.EVENT_READ, (device, agent))
 
     def _now(self, device: str) -> Tree:
         """What the device has to say at this moment; made once a sample."""
@@ -55,12 +55,14 @@ class Agents:
     def serve(self, seconds: float) -> None:
         """Answer what comes within so many seconds."""
         for key, _ in self._selector.select(seconds):
-            opened, agent = key.fileobj, key.data
+            opened, (device, agent) = key.fileobj, key.data
             assert isinstance(opened, socket.socket)
             try:
                 datagram, peer = opened.recvfrom(65_535)
             except OSError:
                 continue
+            if self.recording.at(device, self.clock.sample()).is_empty():
+                continue  # it was silent then
             answer = agent.answer(datagram)
             if answer is not None:
                 opened.sendto(answer, peer)
@@ -78,7 +80,7 @@ def objects(recording: Recording, device: str, time_ns: int) -> Iterator[Object]
     rows = recording.at(device, time_ns)
     ports = recording.ifindex[device]
     uptime = rows["uptime_seconds"].drop_nulls() if "uptime_seconds" in rows.columns else pl.Series([])
-    yield (*UPTIME,), TIMETICKS, int(uptime[0] * 100) if len(uptime) else 0
+    yield (*UPTIME,), TIMETICKS, round(uptime[0] * 100) if len(uptime) else 0
     yield (*TABLE_CHANGE,), TIMETICKS, 0
     yield (*NUMBER,), INTEGER, len(ports)
     for name, number in ports.items():

@@ -1,0 +1,89 @@
+"""Faults over the wire: what is stored is what was counted, and what is said of it what is said of the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks.detection import wire
+from benchmarks.detection.plans import plan_of
+from fabric.samples import schema
+from planner.simulate.faults import KINDS
+from railwright.replay.recording import standing
+from railwright.replay.steps import Steps
+
+SECOND = 10**9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "way"), [("link-flap", "snmp"), ("incast", "openconfig")])
+def test_a_fault_over_the_wire_is_the_fault_in_the_tables(kind: str, way: str, tmp_path: Path) -> None:
+    result = wire.one(kind, way, "DuckDB", tmp_path, seconds=120)
+    assert result.wrong == {}
+    assert result.values > 250_000
+    assert result.flows_wrong == 0
+    assert result.flows > 0 or kind != "incast"
+    assert result.findings > 0
+    assert result.same_findings
+    assert (result.found, result.cause) == (True, True)
+
+
+def test_every_fault_has_a_way_and_what_detectors_read_has_one() -> None:
+    assert set(wire.WAYS) | set(wire.STORES) <= set(KINDS)
+    assert set(wire.WAYS.values()) | {"snmp"} == set(wire.SPEAKS)
+    for name in ("rx_bytes", "rx_pfc_frames_p3", "queue_watermark_bytes_q3", "lldp_system", "uptime_seconds"):
+        assert any(wire.unit(name, protocols) is not None for protocols in wire.SPEAKS.values()), name
+    assert {"rx_bytes", "oper_status", "rx_pfc_pause_seconds", "lldp_system"} <= wire.read_by_detectors()
+
+
+def test_what_differs_is_counted_by_column() -> None:
+    one = table([(0, "Ethernet0", 5, 1.0), (0, "Ethernet1", 7, None)])
+    assert wire.compared(one, one) == (3, {})
+    other = table([(0, "Ethernet0", 5, 1.0 + 1e-9), (0, "Ethernet2", 7, None)])
+    assert wire.compared(one, other) == (3, {"rx_bytes": 2, "speed_gbps": 1})
+    assert wire.compared(one, one.drop("rx_bytes")) == (3, {"rx_bytes": 2})
+    assert wire.compared(one.drop("rx_bytes"), one) == (1, {"rx_bytes": 2})
+
+
+def table(rows: list[tuple[int, str, int | None, float | None]]) -> pl.DataFrame:
+    made = pl.DataFrame(rows, ["time_ns", "port", "rx_bytes", "speed_gbps"], orient="row")
+    made = made.with_columns(device=pl.lit("leaf"), received_ns="time_ns")
+    return made.select(pl.col(name).cast(kind) for name, kind in schema(["rx_bytes", "speed_gbps"]).items())
+
+
+def test_what_no_protocol_has_is_not_expected_of_it() -> None:
+    leaf = plan_of("small").fabric.switches["name"][0]
+    made = table([(0, "Ethernet0", 5, 1.0)]).with_columns(
+        device=pl.lit(leaf), fec_corrected_codewords=pl.lit(3, pl.UInt64), rx_pfc_pause_seconds_p3=pl.lit(0.0123456)
+    )
+    assert wire.carried(made, [leaf], "snmp").row(0)[4:] == (5, 1.0, None, 0.012)
+    assert wire.carried(made, [leaf], "sonic").row(0)[4:] == (5, 1.0, 3, 0.012346)
+    assert wire.carried(made, [], "snmp").row(0)[4:] == (5, 1.0, 3, 0.012346)
+
+
+def test_a_clock_that_steps_gives_recorded_time_back() -> None:
+    steps = Steps([10 * SECOND, 20 * SECOND])
+    first = steps.ours(0)
+    assert steps.sample() < 10 * SECOND
+    steps.to(10 * SECOND)
+    steps.to(15 * SECOND)
+    assert (steps.now_ns(), steps.sample()) == (15 * SECOND, 10 * SECOND)
+    steps.to(20 * SECOND)
+    moments = [first, steps.ours(10 * SECOND), steps.ours(15 * SECOND), steps.ours(20 * SECOND), 1 << 62]
+    assert steps.recorded(moments).tolist()[1:] == [10 * SECOND, 15 * SECOND, 20 * SECOND, 20 * SECOND]
+    assert steps.recorded(first)[()] == 10 * SECOND - 1
+
+
+def test_settings_stand_until_they_are_asked_for_again() -> None:
+    rows = [
+        (at, port, 9216.0 if at in (1, 4) else None, "far" if at in (1, 4) and (at, port) != (4, "b") else None)
+        for at in range(1, 6) for port in ("a", "b")
+    ]  # fmt: skip
+    made = pl.DataFrame(rows, ["time_ns", "port", "mtu_bytes", "lldp_system"], orient="row")
+    made = made.with_columns(device=pl.lit("leaf"), received_ns="time_ns", rx_bytes=pl.lit(1, pl.UInt64))
+    found = standing(made)
+    assert found.columns == made.columns
+    assert found["mtu_bytes"].to_list() == [9216.0] * 10
+    assert found["lldp_system"].to_list() == ["far"] * 7 + [None, "far", None]
