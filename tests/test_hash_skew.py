@@ -99,7 +99,7 @@ def test_a_fault_is_found_within_two_intervals_and_ends_with_it(plan_of: Any, fa
     (signal,) = found[2]
     assert signal.cause in DETECTIONS["hash-skew"].causes
     assert signal.ports
-    assert signal.evidence["draws"] >= 1_000_000 or signal.cause == "low-entropy"
+    assert signal.evidence["p"] <= 1e-4 or signal.cause == "low-entropy"
 
 
 def test_polarisation_names_its_factor_and_the_hash_that_it_shares() -> None:
@@ -192,7 +192,7 @@ def test_the_same_flows_are_no_new_evidence_and_say_the_same_until_they_move() -
     assert said(found[0]) == said(found[1])
     assert found[0][0].evidence == found[1][0].evidence
     assert found[2:] == [[], []]
-    assert max(len(tier.tests) for tier in detector._tiers) == 2
+    assert max(len(tier.memory.judged_ns) for tier in detector._tiers) == 3, "moved ones are judged again when whole"
 
 
 def test_the_order_of_samples_does_not_matter() -> None:

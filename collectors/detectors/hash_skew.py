@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from collectors.detectors.policy import Policy
 from collectors.detectors.skew.busy import busy_signals
 from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal
 from collectors.detectors.skew.members import usable, working
-from collectors.detectors.skew.observe import Flows, Observer, Words, moving
-from collectors.detectors.skew.tiers import Judged, groups_of, judged
-from collectors.detectors.view import NONE, Floats, Ints, Mask, View
+from collectors.detectors.skew.memory import Memory
+from collectors.detectors.skew.observe import Flows, Observer, moving
+from collectors.detectors.skew.planned import as_planned
+from collectors.detectors.skew.tiers import Group, Judged, groups_of, judged
+from collectors.detectors.view import NONE, Floats, Mask, View
 
-DAY_NS = 86_400_000_000_000
 HOLD = 12
 """Intervals without flows to judge after which what was said is no longer said: the warm-up of a replay."""
 UNSTEADY = 3
@@ -41,33 +43,9 @@ class _Tier:
     tier: str
     which: Mask
     """By group: whether it is one of them."""
-    identity: Words = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
-    port: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    samples: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    tests: list[int] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
     signals: tuple[Signal, ...] = ()
     idle: int = 0
-
-    def fresh(self, flows: Flows) -> float:
-        """Part of the samples whose flows are new or moved since they were judged, or of those then that are gone.
-
-        What is left of a mixture, as of an interval in which a hash was changed, is worth judging too.
-        """
-        at = np.minimum(np.searchsorted(self.identity, flows.identity), max(len(self.identity) - 1, 0))
-        if not len(self.identity) or not len(flows):
-            return float(len(flows) > 0)
-        known = (self.identity[at] == flows.identity) & (self.port[at] == flows.port)
-        still = np.zeros(len(self.identity), dtype=np.bool_)
-        still[at[known]] = True
-        new, gone = flows.samples[~known].sum() / flows.samples.sum(), self.samples[~still].sum() / self.samples.sum()
-        return float(max(new, gone))
-
-    def remember(self, flows: Flows, now_ns: int) -> int:
-        """These flows are judged now; gives the number of such judgements within a day."""
-        order = np.argsort(flows.identity)
-        self.identity, self.port, self.samples = flows.identity[order], flows.port[order], flows.samples[order]
-        self.tests = [at for at in self.tests if at > now_ns - DAY_NS] + [now_ns]
-        return len(self.tests)
 
 
 class HashSkew:
@@ -113,31 +91,41 @@ class HashSkew:
                 tier.signals = ()
             return tier.signals
         tier.idle = 0
-        if tier.fresh(own) < self.policy.fresh:
+        if not tier.memory.changed(own, self.policy.fresh):
             return tier.signals
         groups = groups_of(self.view, own, good, tier.which, self.policy.least_flows)
         if groups:
-            level = max(self.policy.level / tier.remember(own, interval.end_ns), self.policy.least_draws_level)
-            result = judged(groups, self.policy, level)
-            tier.signals = tuple(self._signals(tier, result, level, good, causes))
+            network, number = causes.get(tier.network), tier.memory.remember(own, interval.end_ns)
+            level = self._level(number) if network is None else self.policy.level
+            result = judged(groups, self._planned(tier, own, groups, good, network), self.policy, level)
+            tier.signals = tuple(self._signals(tier, result, level, good, network))
         return tier.signals
 
-    def _signals(
-        self, tier: _Tier, result: Judged, level: float, good: Mask, causes: dict[str, Why]
-    ) -> Iterator[Signal]:
-        network = causes.get(tier.network)
+    def _level(self, number: int) -> float:
+        """That of a tier's so many-th set of flows within a day: all sets of all tiers together have the policy's.
+
+        Σ 1/k² is π²/6.
+        """
+        spent = self.policy.level * 6 / (pi * number) ** 2 / len(self._tiers)
+        return max(spent, self.policy.least_draws_level)
+
+    def _planned(self, tier: _Tier, own: Flows, groups: Sequence[Group], good: Mask, network: Why | None) -> Floats:
+        """By group: the part of its flows where the tier's planned hash puts them; none where the keys are at fault."""
+        if network is not None:
+            return np.zeros(len(groups))
+        return as_planned(self.view, tier.network, tier.tier, own, good)[[group.number for group in groups]]
+
+    def _signals(self, tier: _Tier, result: Judged, level: float, good: Mask, network: Why | None) -> Iterator[Signal]:
         found = Found(self.view, tier.network, tier.tier, result, good, self.policy)
         ports = network.signal(found, level) if network is not None else None
         if ports is not None:
             yield ports
         elif result.holds(level):
-            cause, signal = tier_signal(found)
-            if cause.planned(tier.tier):
-                self._note(f"{tier.network}, {tier.tier}: hashes as planned, and that is uneven with these flows")
-            else:
-                yield signal
+            yield tier_signal(found)
         else:
             yield from group_signals(found)
+        if result.planned and result.screened <= level:
+            self._note(f"{tier.network}, {tier.tier}: hashes as planned, and that is uneven with these flows")
 
     def _steady(self, flows: Flows) -> Mask:
         """By group: whether its flows keep to a member; says once which do not."""

@@ -34,19 +34,20 @@ class Life(Thresholds):
 class HashSkew(Thresholds):
     """When a group's hash is called uneven, and when few flows are."""
 
-    level: Annotated[float, Field(gt=0, lt=1, description="probability of a false verdict on one set of flows")] = 1e-4
-    """Training runs the same flows for days: one test in 10,000 of them may be wrong."""
+    level: Annotated[float, Field(gt=0, lt=1, description="probability of a false verdict on a fabric in a day")] = 1e-4
+    """Shared by its tiers, and by their sets of flows: 6/π² of a tier's for the first of a day, 1/k² of that for the
+    k-th."""
     screen: Annotated[float, Field(gt=0, lt=1, description="probability of χ² above which nothing is drawn")] = 1e-2
     """χ² is a few percent off out there, and a hundred times the level is far enough from it."""
     draws: Annotated[int, Field(ge=10_000, description="draws of a verdict, at least")] = 1_000_000
-    """A probability of 1e-4 is then known to a tenth of itself."""
+    """A probability of 1e-4 is then known to a tenth of itself; what is plain ends sooner."""
     least_draws_level: Annotated[float, Field(gt=0, lt=1, description="probability, at least asked for")] = 2e-6
-    """The k-th set of flows of a tier within a day is asked for level/k, so that churn makes no alarms: 17 in 1,000
-    days with another set each interval. Draws resolve no less."""
+    """Draws resolve no less. Churn that brings another set of flows in each interval makes 17 false alarms in 1,000 days
+    and tiers."""
     least_flows: Annotated[int, Field(ge=2, description="flows of a group")] = 4
     """Three flows on any group are uneven and say nothing; four add up over a tier."""
-    most_thrown: Annotated[int, Field(ge=64, description="flows of a tier's groups that are drawn together")] = 1024
-    """2 s for a verdict; two-fold collapse is certain with 8 groups of 16 flows."""
+    most_thrown: Annotated[int, Field(ge=64, description="flows of a tier's groups that are drawn together")] = 512
+    """0.7 s for a verdict at most; two-fold collapse is certain with 8 groups of 16 flows."""
     floor: Annotated[float, Field(ge=0, lt=1, description="of the members' speed, carried in the interval")] = 0.01
     """Less is the idle phase of a collective, or what is not a job's."""
     fresh: Annotated[float, Field(gt=0, le=1, description="of the samples: flows new, moved or gone")] = 0.25
@@ -121,6 +122,12 @@ class Link(Thresholds):
         int, Field(ge=0, description="intervals of a window whose loss does not count: the largest")
     ] = 2
     """A step of the rates while counters lag moves the difference in the interval it happens in and the next."""
+    lost_uneven: Annotated[float, Field(gt=0, description="times the range of an interval's loss, explained")] = 2
+    """Lag moves the difference back and forth with the rates: loss that goes on is even beside that."""
+    lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean loss, that is left without the largest")] = 0.6
+    """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
+    lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, that is alike at another port")] = 0.25
+    """Both ends may drift, by half of it each, and what is at the other end of other ports drifts as well."""
     lost_vouchers: Annotated[int, Field(ge=1, description="busy ports of a switch that vouch for its counters")] = 3
     """Of traffic one way: with fewer other ports drifting counters cannot be told from loss."""
     lost_late_ports: Annotated[float, Field(gt=0, le=1, description="of a device's ports that seem to lose too")] = 0.25

@@ -72,10 +72,6 @@ class Found:
         return {"switch": self._name(group), "ports": [self.view.port_names[port] for port in ports]}
 
 
-AS_PLANNED = 0.95
-"""Of the flows, where the tier's planned hash puts them: then the switches do as they were told."""
-
-
 @dataclass(frozen=True)
 class Why:
     """A cause, what shows it, and what it is about where that is a whole network."""
@@ -83,10 +79,6 @@ class Why:
     cause: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     network: str | None = None
-
-    def planned(self, tier: str) -> bool:
-        """Whether the switches hash as planned: uneven as that may be, it is the plan's doing and not theirs."""
-        return float(self.evidence.get("hashes_as", {}).get(tier, 0.0)) >= AS_PLANNED
 
     def signal(self, found: Found, level: float) -> Signal | None:
         """What a network's source ports do to a tier: a warning where the draws say so, else for information.
@@ -154,19 +146,18 @@ def _hashes(found: Found, groups: Sequence[Group]) -> dict[str, Any]:
     return {"hashes_as": {tier: round(part, 2) for tier, part in share.items()}} if share else {}
 
 
-def tier_signal(found: Found) -> tuple[Why, Signal]:
-    """One signal of a tier where most of its groups show it, else of the group that shows it most; and its cause."""
+def tier_signal(found: Found) -> Signal:
+    """One signal of a tier where most of its groups show it, else of the group that shows it most."""
     groups = found.result.groups
     worst = max(groups, key=lambda group: (group.phi, -group.number))
     if not _spread(found, [group for group in groups if group is not worst]):
         cause = _of_one(found, worst)
         evidence = {**found.numbers([worst]), **cause.evidence}
-        return cause, Signal(CODE, cause.cause, found.subject(worst), evidence, found.ports([worst]))
+        return Signal(CODE, cause.cause, found.subject(worst), evidence, found.ports([worst]))
     cause = why(found, groups)
     subject = {"network": found.network, "tier": found.tier}
-    return cause, Signal(
-        CODE, cause.cause, subject, {**found.numbers(groups), **cause.evidence}, found.ports(groups)
-    )  # fmt: skip
+    evidence = {**found.numbers(groups), **cause.evidence}
+    return Signal(CODE, cause.cause, subject, evidence, found.ports(groups))
 
 
 def _spread(found: Found, rest: Sequence[Group]) -> bool:
@@ -185,8 +176,6 @@ def group_signals(found: Found) -> Iterator[Signal]:
             continue
         numbers = found.numbers([group]) | {"p": float(f"{verdict.p:.2g}"), "draws": verdict.draws}
         cause = _of_one(found, group)
-        if cause.planned(found.tier):
-            continue
         yield Signal(CODE, cause.cause, found.subject(group), {**numbers, **cause.evidence}, found.ports([group]))
 
 
@@ -198,7 +187,7 @@ def _of_one(found: Found, group: Group) -> Why:
         rest = group.thrown.effective * cov2(group.loads[used])
         if chi2_tail(rest, int(used.sum()) - 1) > found.policy.screen:
             return Why("capacity", {"unused": [found.view.port_names[port] for port in group.ports[~used]]})
-    regular = steps(group.flows.table["src_port"].to_numpy(), found.policy.regular_ports, found.policy.regular_share)
+    regular = steps(group.source_ports, found.policy.regular_ports, found.policy.regular_share)
     if regular.step > 1 and found.tier == "leaf":
         return Why("key-regularity", {"step": regular.step, "share": round(regular.share, 3)})
     return why(found, [group])

@@ -9,11 +9,11 @@ from numba import njit
 
 from collectors.detectors.skew.phi import Floats, Ints
 
-MOST = 4096
+MOST = 2048
 """Flows that are permuted; more say no more."""
 
 
-def dependence(upstream: Ints, member: Ints, permutations: int = 2000, seed: int = 3) -> tuple[float, float]:
+def dependence(upstream: Ints, member: Ints, permutations: int = 400, seed: int = 3) -> tuple[float, float]:
     """χ² over its mean under independence, and p; NaN and 1 where either has one value only.
 
     ``upstream`` and ``member``: one value a flow. The margins are kept: a member that all take more often, or an

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +20,11 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Flows:
-    """One row a flow and group, sorted by group and key.
+    """One row a flow and group, sorted by group.
 
     ``identity``: of flow and group; ``port``: the member that most samples took; ``samples``: of all members;
     ``upstream``: place of the member taken a tier below, NONE where unknown; ``moved``: seen on several members.
-    ``table`` has ``src_ip, dst_ip, src_port, dst_port`` in the same order.
+    ``source``, ``target``: IPv4 addresses as numbers, NONE for others; ``source_port``, ``target_port``.
     """
 
     group: Ints
@@ -31,15 +33,15 @@ class Flows:
     samples: Ints
     upstream: Ints
     moved: Mask
-    table: pl.DataFrame
+    source: Ints
+    target: Ints
+    source_port: Ints
+    target_port: Ints
 
     def take(self, rows: Ints | Mask) -> Flows:
         """Some of them."""
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return Flows(
-            self.group[rows], self.identity[rows], self.port[rows], self.samples[rows], self.upstream[rows],
-            self.moved[rows], self.table[rows],
-        )  # fmt: skip
+        return Flows(**{part.name: getattr(self, part.name)[rows] for part in fields(self)})
 
     def __len__(self) -> int:
         return len(self.group)
@@ -108,11 +110,33 @@ def _flows(rows: pl.DataFrame) -> Flows:
     flows = ordered.group_by("identity", maintain_order=True).agg(
         pl.first("port", "group", "upstream", *KEY), pl.sum("samples"), (pl.len() > 1).alias("moved")
     )
-    flows = flows.sort("group", *KEY)
+    flows = flows.sort("group", "identity")
     whole = {name: flows[name].cast(pl.Int64).to_numpy() for name in ("group", "port", "samples", "upstream")}
     return Flows(
-        identity=flows["identity"].to_numpy(), moved=flows["moved"].to_numpy(), table=flows.select(KEY), **whole
+        identity=flows["identity"].to_numpy(), moved=flows["moved"].to_numpy(), **whole,
+        source=_numbers(flows["src_ip"]), target=_numbers(flows["dst_ip"]),
+        source_port=flows["src_port"].cast(pl.Int64).to_numpy(),
+        target_port=flows["dst_port"].cast(pl.Int64).to_numpy(),
+    )  # fmt: skip
+
+
+def _numbers(texts: pl.Series) -> Ints:
+    """IPv4 addresses as numbers; NONE for what is none."""
+    distinct = texts.unique()
+    numbers = pl.Series([_number(text) for text in distinct.to_list()], dtype=pl.Int64)
+    return (
+        texts.replace_strict(distinct, numbers, return_dtype=pl.Int64).to_numpy()
+        if len(texts)
+        else np.zeros(0, np.int64)
     )
+
+
+@lru_cache(maxsize=65_536)
+def _number(text: str) -> int:
+    try:
+        return int(IPv4Address(text))
+    except AddressValueError:
+        return NONE
 
 
 def moving(flows: Flows, groups: int, least: int, share: float) -> Mask:

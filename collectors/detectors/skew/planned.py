@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv4Address
 
 import numpy as np
-import polars as pl
 
 from collectors.detectors.skew.observe import Flows
-from collectors.detectors.view import Ints, Mask, View
+from collectors.detectors.view import Floats, Ints, Mask, View
 from fabric.ecmp_hash import TIERS, hash_of
-from fabric.hashing import EcmpHash, five_tuples
+from fabric.hashing import Bytes, EcmpHash, five_tuples
 
 MOST = 512
 """Flows that are compared: they tell 90 % from 50 % beyond doubt."""
@@ -22,14 +20,28 @@ def fits(view: View, network: str, flows: Flows, usable: Mask) -> dict[str, floa
 
     1/m by chance. Flows other than IPv4 are left out; empty for networks that do not hash, or without such flows.
     """
-    rows = np.flatnonzero(_ipv4(flows.table["src_ip"]) & _ipv4(flows.table["dst_ip"]))[:MOST]
-    if not len(rows):
+    own, keys = _keyed(flows.take(np.arange(min(len(flows), MOST))))
+    if not len(own):
         return {}
-    own = flows.take(rows)
-    source, target = (np.array([int(IPv4Address(text)) for text in own.table[name]]) for name in ("src_ip", "dst_ip"))
-    keys = five_tuples(source, target, own.table["src_port"].to_numpy(), own.table["dst_port"].to_numpy())
     members, place = _places(view, own, usable)
     return {tier: float((how.pick(keys, members) == place).mean()) for tier, how in planned_hashes(view, network)}
+
+
+def as_planned(view: View, network: str, tier: str, flows: Flows, usable: Mask) -> Floats:
+    """By group: the part of its flows that are where the tier's planned hash puts them; 0 where that is not known."""
+    own, keys = _keyed(flows)
+    how = dict(planned_hashes(view, network)).get(tier)
+    if how is None or not len(own):
+        return np.zeros(view.groups)
+    members, place = _places(view, own, usable)
+    fit = np.bincount(own.group, how.pick(keys, members) == place, view.groups)
+    return np.asarray(fit / np.maximum(np.bincount(flows.group, minlength=view.groups), 1))
+
+
+def _keyed(flows: Flows) -> tuple[Flows, Bytes]:
+    """Those of IPv4, and their keys."""
+    own = flows.take((flows.source >= 0) & (flows.target >= 0))
+    return own, five_tuples(own.source, own.target, own.source_port, own.target_port)
 
 
 def planned_hashes(view: View, network: str) -> Iterator[tuple[str, EcmpHash]]:
@@ -44,23 +56,14 @@ def planned_hashes(view: View, network: str) -> Iterator[tuple[str, EcmpHash]]:
 
 
 def _places(view: View, flows: Flows, usable: Mask) -> tuple[Ints, Ints]:
-    """How many members each flow's group has, and the place of its own."""
-    members, place = np.ones(len(flows), dtype=np.int64), np.zeros(len(flows), dtype=np.int64)
-    for group in np.unique(flows.group):
-        ports = view.members(int(group))
-        ports = np.sort(ports[usable[ports]])
-        rows = flows.group == group
-        members[rows] = max(len(ports), 1)
-        place[rows] = np.searchsorted(ports, flows.port[rows])
-    return members, place
-
-
-def _ipv4(texts: pl.Series) -> Mask:
-    def good(text: str) -> bool:
-        try:
-            IPv4Address(text)
-        except AddressValueError:
-            return False
-        return True
-
-    return np.array([good(text) for text in texts], dtype=np.bool_)
+    """How many usable members each flow's group has, and the place of its own among them."""
+    ports = view.group_ports
+    group = np.repeat(np.arange(view.groups), np.diff(view.group_start))
+    own = ports[np.lexsort((ports, group))]
+    good = usable[own]
+    before = np.cumsum(good) - good
+    first = before[np.minimum(view.group_start[:-1], max(len(own) - 1, 0))]
+    place = np.zeros(view.ports, dtype=np.int64)
+    place[own] = before - first[group]
+    members = np.bincount(group[good], minlength=view.groups)
+    return np.maximum(members[flows.group], 1), place[flows.port]

@@ -13,23 +13,27 @@ from fabric.hashing import murmur3
 
 SKETCH = 64
 """Hash functions of a sketch: the part in which two agree is the Jaccard index of their sets, ± 0.06."""
-ALIKE = 0.5
-"""Share of ports in common from which two groups are taken to carry one pattern."""
+ALIKE = 0.2
+"""Jaccard index from which two groups are taken to carry one pattern: samples of a third of the flows of each give it,
+sets of 2,000 random ports 0.06."""
 Words = npt.NDArray[np.uint32]
 
 
 def patterns(ports: Sequence[Ints]) -> Ints:
-    """A number a group; groups whose flows have mostly the same source ports have the same.
+    """A number a group; groups whose flows have the same source ports have the same, though samples miss some.
 
     A job's rails often reuse one set of ports. Hashes that are linear then give all of them the same members but for
     a fixed XOR: eight rails are one observation. Found by min-wise hashing (Broder 1997).
     """
     sketch = np.full((len(ports), SKETCH), 0xFFFFFFFF, dtype=np.uint32)
-    seeds = (np.arange(1, SKETCH + 1, dtype=np.uint32) * np.uint32(0x9E3779B1)) | np.uint32(1)
-    for row, own in enumerate(ports):
-        if len(own):
-            stirred = murmur3(np.ascontiguousarray(np.unique(own).astype("<u4")).view(np.uint8).reshape(-1, 4))
-            sketch[row] = _stir(stirred[:, None] * seeds[None, :] ^ seeds[::-1][None, :]).min(axis=0)
+    some = np.array([len(own) > 0 for own in ports], dtype=np.bool_)
+    if some.any():
+        start = np.cumsum([0, *(len(own) for own in ports if len(own))])[:-1]
+        distinct, at = np.unique(np.concatenate(ports), return_inverse=True)
+        stirred = murmur3(np.ascontiguousarray(distinct.astype("<u4")).view(np.uint8).reshape(-1, 4))
+        for place in range(SKETCH):
+            seed = np.uint32((place + 1) * 0x9E3779B1 & 0xFFFFFFFF | 1)
+            sketch[some, place] = np.minimum.reduceat(_stir(stirred * seed ^ seed)[at], start)
     return np.asarray(_joined(sketch, int(ALIKE * SKETCH)))
 
 

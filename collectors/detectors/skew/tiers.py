@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,8 +14,10 @@ from collectors.detectors.skew.observe import Flows
 from collectors.detectors.skew.pairs import inverse_members
 from collectors.detectors.skew.phi import chi2_tail
 from collectors.detectors.skew.pooling import discoveries, patterns, screen
-from collectors.detectors.view import NONE, Ints, Mask, View
+from collectors.detectors.view import NONE, Floats, Ints, Mask, View
 
+AS_PLANNED = 0.95
+"""Of the flows, where the tier's planned hash puts them: then the switches do as they were told."""
 MOST_DRAWS = 20
 """Times the draws of a verdict, at most, where one of many groups is to be told."""
 
@@ -48,6 +50,11 @@ class Group:
     def thrown(self) -> Thrown:
         """Its flows, the heaviest first: the same draws whatever order they came in."""
         return sampled(np.sort(self.flows.samples)[::-1], self.loads)
+
+    @property
+    def source_ports(self) -> Ints:
+        """That of each flow."""
+        return self.flows.source_port
 
     @property
     def phi(self) -> float:
@@ -85,29 +92,39 @@ def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of a tier. ``p`` of all groups together, 1 where nothing was drawn; ``single``: groups told alone."""
+    """What came of a tier. ``p`` of all groups together, 1 where nothing was drawn; ``single``: groups told alone.
+
+    ``planned``: its flows are where its planned hash puts them, so that nothing of it is drawn.
+    """
 
     groups: list[Group]
     patterns: int
     screened: float
     verdict: Verdict | None
     single: dict[int, Verdict]
+    planned: bool = False
 
     def holds(self, level: float) -> bool:
         """Whether the tier's groups together are uneven."""
         return self.verdict is not None and self.verdict.p <= level
 
 
-def judged(groups: list[Group], policy: HashSkew, level: float) -> Judged:
-    """The screen, then the draws where it lets something through; groups alone only where all together say nothing."""
-    pattern = patterns([group.flows.table["src_port"].to_numpy().astype(np.int64) for group in groups])
+def judged(groups: list[Group], planned: Floats, policy: HashSkew, level: float) -> Judged:
+    """The screen, then the draws where it lets something through; groups alone only where all together say nothing.
+
+    ``planned``: by group, the part of its flows that are where they were planned to be; such groups do as told.
+    """
+    pattern = patterns([group.source_ports for group in groups])
     alone = [_pattern(groups, pattern, number) for number in np.unique(pattern).tolist()]
     screened = screen([phi for _, phi in alone], [group.freedom for group, _ in alone])
-    verdict = _together(alone, policy) if screened <= policy.screen else None
-    found = Judged(groups, len(alone), screened, verdict, {})
+    flows = [len(group.flows) for group in groups]
+    told = bool(np.average(planned, weights=flows) >= AS_PLANNED)
+    verdict = _together(alone, policy, level) if screened <= policy.screen and not told else None
+    found = Judged(groups, len(alone), screened, verdict, {}, told)
     if found.holds(level):
         return found
-    return Judged(groups, len(alone), screened, verdict, _alone(groups, policy, level))
+    others = [group for group, part in zip(groups, planned.tolist(), strict=True) if part < AS_PLANNED]
+    return replace(found, single=_alone(others, policy, level))
 
 
 def _pattern(groups: Sequence[Group], pattern: Ints, number: int) -> tuple[Group, float]:
@@ -116,7 +133,7 @@ def _pattern(groups: Sequence[Group], pattern: Ints, number: int) -> tuple[Group
     return max(mine, key=lambda group: (len(group.flows), -group.number)), float(np.mean([g.phi for g in mine]))
 
 
-def _together(alone: Sequence[tuple[Group, float]], policy: HashSkew) -> Verdict:
+def _together(alone: Sequence[tuple[Group, float]], policy: HashSkew, level: float) -> Verdict:
     """Draws of the groups with the most flows: that choice does not look at where they went."""
     chosen: list[tuple[Group, float]] = []
     thrown = 0
@@ -126,7 +143,7 @@ def _together(alone: Sequence[tuple[Group, float]], policy: HashSkew) -> Verdict
             break
         chosen.append((group, phi))
     statistic = sum(group.freedom * phi for group, phi in chosen)
-    return judge([group.thrown for group, _ in chosen], policy.draws, statistic)
+    return judge([group.thrown for group, _ in chosen], policy.draws, statistic, level)
 
 
 def _alone(groups: Sequence[Group], policy: HashSkew, level: float) -> dict[int, Verdict]:
@@ -136,7 +153,7 @@ def _alone(groups: Sequence[Group], policy: HashSkew, level: float) -> dict[int,
     for group in groups:
         p.append(chi2_tail(group.thrown.statistic, group.freedom))
         if p[-1] <= policy.screen:
-            verdicts[group.number] = judge([group.thrown], draws)
+            verdicts[group.number] = judge([group.thrown], draws, level=level / len(groups))
             p[-1] = verdicts[group.number].p
     told = discoveries(p, level)
     return {

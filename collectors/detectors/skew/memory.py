@@ -1,0 +1,77 @@
+"""Which flows were judged already: the same flows on the same members are no new evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from collectors.detectors.skew.observe import Flows, Words
+from collectors.detectors.view import Ints
+
+DAY_NS = 86_400_000_000_000
+KEPT = 12
+"""Intervals without a sample after which a flow is forgotten."""
+SURELY_SEEN = 8
+"""Samples of an interval from which a flow is seen in the next, even where it then carries half as much."""
+
+
+TINY = 1e-9
+
+
+def _none() -> Ints:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass
+class Memory:
+    """Flows judged so far, sorted by identity, with the member that each had when it was judged last."""
+
+    identity: Words = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    port: Ints = field(default_factory=_none)
+    samples: Ints = field(default_factory=_none)
+    """Of those judged last; 0 for flows judged before."""
+    unseen: Ints = field(default_factory=_none)
+    """Intervals since it was seen."""
+    judged_ns: list[int] = field(default_factory=list)
+    mixed: bool = False
+    """Whether what was judged last may hold flows of before and after a change."""
+
+    def changed(self, flows: Flows, share: float) -> bool:
+        """Whether so large a share of the samples is of flows that are new or moved, or was of flows that are gone.
+
+        Samples miss flows, and the next ones see some of those: as much of them as was seen once of what was judged
+        last (Good 1953), which is left out. What is left of a mixture, as of an interval in which a hash was changed,
+        is worth judging whole. Gone are flows of which many samples were taken.
+        """
+        if not len(flows):
+            return False
+        if self.mixed or not len(self.identity):
+            return True
+        at = np.minimum(np.searchsorted(self.identity, flows.identity), len(self.identity) - 1)
+        known = self.identity[at] == flows.identity
+        self.unseen += 1
+        self.unseen[at[known]] = 0
+        same = known & (self.port[at] == flows.port)
+        missed = (self.samples == 1).sum() / max(self.samples.sum(), 1)
+        new = flows.samples[~same].sum() / flows.samples.sum()
+        sure = self.samples >= SURELY_SEEN
+        still = np.zeros(len(self.identity), dtype=np.bool_)
+        still[at[same]] = True
+        gone = self.samples[sure & ~still].sum() / max(self.samples[sure].sum(), 1)
+        return bool(new - missed >= share * (1 - missed) + TINY or gone >= share)
+
+    def remember(self, flows: Flows, now_ns: int) -> int:
+        """These flows are judged now; gives the number of such judgements within a day."""
+        self.mixed = not self.mixed and len(self.identity) > 0
+        keep = self.unseen <= KEPT
+        keep &= ~np.isin(self.identity, flows.identity)
+        old, none = int(keep.sum()), np.zeros(len(flows), dtype=np.int64)
+        identity = np.concatenate([self.identity[keep], flows.identity])
+        order = np.argsort(identity, kind="stable")
+        self.identity = identity[order]
+        self.port = np.concatenate([self.port[keep], flows.port])[order]
+        self.samples = np.concatenate([np.zeros(old, dtype=np.int64), flows.samples])[order]
+        self.unseen = np.concatenate([self.unseen[keep], none])[order]
+        self.judged_ns = [at for at in self.judged_ns if at > now_ns - DAY_NS] + [now_ns]
+        return len(self.judged_ns)
