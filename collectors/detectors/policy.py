@@ -122,9 +122,9 @@ class Link(Thresholds):
         int, Field(ge=0, description="intervals of a window whose loss does not count: the largest")
     ] = 2
     """A step of the rates while counters lag moves the difference in the interval it happens in and the next."""
-    lost_uneven: Annotated[float, Field(gt=0, description="times the range of an interval's loss, explained")] = 2
+    lost_uneven: Annotated[float, Field(gt=0, description="times the range of one interval's")] = 2
     """Lag moves the difference back and forth with the rates: loss that goes on is even beside that."""
-    lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean loss, that is left without the largest")] = 0.6
+    lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean, without the largest")] = 0.6
     """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
     lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, that is alike at another port")] = 0.25
     """Both ends may drift, by half of it each, and what is at the other end of other ports drifts as well."""

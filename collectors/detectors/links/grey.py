@@ -8,16 +8,18 @@ counters of both ends are, what seems lost so far is
 so that lag moves D by no more than the lag times what the rate changed, and back again, while loss adds up. That
 difference is judged as a cumulative sum is (Page 1954), over each of the latest windows of m intervals:
 
-    G = Σ (sent − received) / mean sent ≥ B + m·s,  and without its two largest terms still ≥ (m − 2)·s,
+    G = Σ (sent − received) / mean sent ≥ B + m·s,
 
 where s is the least share (``lost_share``) and B what lag of up to an interval explains: the range of the rates that
-either end showed in the window and the interval before. A step of the rates moves D in two intervals at most, which
-the second condition leaves out.
+either end showed in the window and the interval before; or, where that is less, the change of the rate from before the
+window to its end and twice the range of what single intervals lost, because lag that moves D moves it to and fro.
+Besides, the loss has to be even: without its two largest terms (a step of the rates moves D in two intervals) the mean
+is still s and ``lost_even`` of the whole's.
 
 Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
 there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
 ratio, however unsteady the traffic and the lag. Where they flow one way alone, other ports of each switch have to
-vouch for it: if a quarter of them seem to lose half as much towards the same end, the device's clock or lag drifts.
+vouch for it: if a quarter of them seem to lose a quarter as much towards the same end, the device's lag drifts.
 """
 
 from __future__ import annotations
@@ -34,13 +36,22 @@ from collectors.detectors.view import Floats, Ints, Mask, View
 
 @dataclass(frozen=True)
 class Flow:
-    """Some channels in a window of m intervals; ``lost``: (m, channels), shares of the mean sent."""
+    """Some channels in a window of m intervals; all but ``known`` are shares of the mean sent."""
 
     lost: Floats
-    explained: Floats
-    """Of the mean sent, what lag of an interval can explain of the sum."""
+    """(m, channels)"""
+    moved: Floats
+    """Range of the rates in the window and the interval before, by channel."""
+    changed: Floats
+    """How much the rate at the end differs from that before."""
     known: Mask
     """Told in each interval, with enough packets."""
+
+    def explained(self, spread: float) -> Floats:
+        """What lag of an interval explains of the sum of the lost."""
+        uneven = spread * (self.lost.max(axis=0) - self.lost.min(axis=0))
+        found: Floats = np.minimum(self.moved, self.changed + uneven)
+        return found
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class Grey:
     def _seems(self) -> Mask:
         """Channels that may have lost something in the latest interval: all others need not be looked at."""
         sums = self.sums
-        sent, received = sums.sent[sums.turn], sums.received[sums.turn]
+        sent, received = sums.latest
         busy = sent >= self.policy.lost_packets
         lost = np.where(busy, (sent - received) / np.where(busy, sent, 1.0), 0.0)
         back = np.where(sums.peered, lost[sums.peer], 0.0)
@@ -100,9 +111,11 @@ class Grey:
 
     def _judge(self, channels: Ints, length: int) -> None:
         now = self._both(channels, length)
-        least, total, counts = self.policy.lost_share, now.lost.sum(axis=0), length - self.policy.lost_steps
-        lower = np.sort(now.lost, axis=0)[:counts].sum(axis=0)
-        found = now.known & now.mine & (lower >= counts * least) & (total >= now.explained + length * least)
+        least, total = self.policy.lost_share, now.lost.sum(axis=0)
+        lower = np.sort(now.lost, axis=0)[: length - self.policy.lost_steps].mean(axis=0)
+        even = lower >= np.maximum(least, self.policy.lost_even * total / length)
+        beyond = total >= now.explained(self.policy.lost_uneven) + length * least
+        found = now.known & now.mine & beyond & even
         for at in np.flatnonzero(found).tolist():
             channel = int(channels[at])
             if self._alone(channel, length, float(total[at]), both=bool(now.two[at])):
@@ -112,30 +125,33 @@ class Grey:
     def _both(self, channels: Ints, length: int) -> Both:
         peers = self.sums.peer[channels]
         there, back = self._flow(channels, length), self._flow(peers, length)
-        busy = np.nan_to_num(self.sums.window(peers, length)[0]) >= self.policy.lost_packets
-        two: Mask = np.any(busy, axis=0)
-        explained = np.minimum(there.explained + back.explained, self._ratios(channels, length))
+        sent = self.sums.window(peers, length)[0]
+        two: Mask = np.any(np.nan_to_num(sent) >= self.policy.lost_packets, axis=0)
+        idle = ~self.sums.ever[peers] | np.isfinite(sent).all(axis=0)
+        moved, changed = self._ratios(channels, length)
+        known: Mask = there.known & np.where(two, back.known, idle)
+        mine: Mask = ~two | (there.lost.sum(axis=0) >= back.lost.sum(axis=0))
         return Both(
-            np.where(two, there.lost + back.lost, there.lost), np.where(two, explained, there.explained),
-            there.known & (~two | back.known), two, ~two | (there.lost.sum(axis=0) >= back.lost.sum(axis=0)),
+            np.where(two, there.lost + back.lost, there.lost),
+            np.where(two, np.minimum(there.moved + back.moved, moved), there.moved),
+            np.where(two, np.minimum(there.changed + back.changed, changed), there.changed),
+            known, two, mine,
         )  # fmt: skip
 
     def _flow(self, channels: Ints, length: int) -> Flow:
         sent, received = self.sums.window(channels, length + 1)
-        known: Mask = np.isfinite(sent[length]) & np.all(sent[:length] >= self.policy.lost_packets, axis=0)
+        known = self.sums.joint[channels] & np.isfinite(sent[length])
+        known &= np.all(sent[:length] >= self.policy.lost_packets, axis=0)
         mean = np.where(known, sent[:length].mean(axis=0), 1.0)
-        lost = (sent - received)[:length] / mean
-        moved = np.maximum(sent.max(axis=0) - sent.min(axis=0), received.max(axis=0) - received.min(axis=0))
-        return Flow(lost, moved / mean, known)
+        moved, changed = _rates(sent, received)
+        return Flow((sent - received)[:length] / mean, moved / mean, changed / mean, known)
 
-    def _ratios(self, channels: Ints, length: int) -> Floats:
-        """Range of what either end sends over what it receives, as a share; infinite where that is nothing."""
+    def _ratios(self, channels: Ints, length: int) -> tuple[Floats, Floats]:
+        """Range and change of what either end sends over what it receives, as a share."""
         sent, received = self.sums.window(channels, length + 1)
         back = self.sums.window(self.sums.peer[channels], length + 1)
         ends = [over / np.maximum(under, 1.0) for over, under in ((sent, back[1]), (received, back[0]))]
-        ranges = [(end.max(axis=0) - end.min(axis=0)) / np.maximum(end.mean(axis=0), 1e-12) for end in ends]
-        found: Floats = np.maximum(*ranges)
-        return found
+        return _rates(*(end / np.maximum(end.mean(axis=0), 1e-12) for end in ends))
 
     def _alone(self, channel: int, length: int, lost: float, *, both: bool) -> bool:
         """Whether this channel's loss is its own, and not shared by ports of a device at either end."""
@@ -148,7 +164,7 @@ class Grey:
         into, out = (np.where(one.known, one.lost.sum(axis=0), np.nan) for one in (inward, outward))
         sizes = (into + out,) if both else (sign * into, -sign * out)
         known = np.any([np.isfinite(one) for one in sizes], axis=0)
-        much = np.any([one >= lost / 2 for one in sizes], axis=0)
+        much = np.any([one >= lost * self.policy.lost_alike for one in sizes], axis=0)
         if known.sum() <= self.policy.lost_vouchers:
             return both or not self.view.on_switch[self._order[self._bounds[device]]]
         return bool(much.sum() - 1 < self.policy.lost_late_ports * known.sum())
@@ -161,3 +177,10 @@ class Grey:
             ports = ports[self.sums.peered[ports]]
             self._others[key] = self._flow(ports, length), self._flow(self.sums.peer[ports], length)
         return self._others[key]
+
+
+def _rates(*ends: Floats) -> tuple[Floats, Floats]:
+    """The largest range of either, and the largest difference between its last (the first row) and its first."""
+    moved = np.max([end.max(axis=0) - end.min(axis=0) for end in ends], axis=0)
+    changed = np.max([np.abs(end[0] - end[-1]) for end in ends], axis=0)
+    return moved, changed

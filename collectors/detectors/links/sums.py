@@ -1,8 +1,7 @@
-"""What both ends of each channel counted, side by side: interval after interval, over the same spans of time.
+"""What both ends of each channel counted, side by side: span after span, from when both were told until both are again.
 
-A poll that is missing at one end leaves the other's counters to go on alone: both are added up until both are told
-again, and what they rose by is laid evenly over the intervals between. Where a counter began anew nothing is known of
-the span, nor of how it hangs together with the time before.
+A poll that is missing at one end makes a span longer, and what was uneven in it cannot be seen: the window is cut
+there, as it is where a counter began anew. Spans that are all as long (of a source that tells every 30 s) are fine.
 """
 
 from __future__ import annotations
@@ -25,13 +24,18 @@ class Sums:
         self.peer = np.where(self.peered, view.peer, 0)
         self.sent = np.full((self.kept, view.ports), np.nan)
         self.received = np.full((self.kept, view.ports), np.nan)
-        self.turn = 0
-        """Row of the latest interval in both."""
         self.joint: Mask = np.zeros(view.ports, dtype=bool)
-        """Channels of which the latest interval ends a span."""
+        """Channels of which the latest interval ends a span that is known."""
+        self.latest = self.sent[0], self.received[0]
+        """Sent and received in the latest interval, of channels that are joint."""
+        self.ever: Mask = np.zeros(view.ports, dtype=bool)
+        """Channels of which any span was ever known."""
+        self._turn = np.zeros(view.ports, dtype=np.int64)
+        """Row of the latest span in both."""
         self._waiting = np.zeros((3, view.ports))
         """Sent, received whole, received broken since both ends were told last."""
-        self._spans = np.zeros(view.ports, dtype=np.int64)
+        self._spans, self._usual = np.zeros(view.ports, dtype=np.int64), np.ones(view.ports, dtype=np.int64)
+        """Intervals since then, and in the span before."""
         self._broken: Mask = np.zeros(view.ports, dtype=bool)
         self._whole: Mask = np.zeros(view.ports, dtype=bool)
         """Channels both of whose ends count all packets; of the others unicast ones are compared."""
@@ -43,31 +47,28 @@ class Sums:
         lost = sent - received
         received = received + np.clip(lost, 0.0, broken)
         different = sent - received > self.policy.lost_most * sent
-        good = told & ~self._broken & ~different
-        self.turn = (self.turn + 1) % self.kept
-        spans = np.maximum(self._spans, 1)
-        self.sent[self.turn] = np.where(good, sent / spans, np.nan)
-        self.received[self.turn] = np.where(good, received / spans, np.nan)
-        self._fill(np.flatnonzero(good & (spans > 1)))
-        cut = np.flatnonzero(told & ~good)
+        self.joint = told & ~self._broken & ~different & (self._spans <= self._usual)
+        sent, received = (np.where(self.joint, one / self._spans, np.nan) for one in (sent, received))
+        self.latest = sent, received
+        self.ever |= self.joint
+        self._keep(*self.latest)
+        cut = np.flatnonzero(told & ~self.joint)
         self.sent[:, cut] = self.received[:, cut] = np.nan
-        self.joint = good
+        self._usual = np.where(told, self._spans, self._usual)
         self._waiting[:, told] = 0.0
         self._spans[told] = 0
         self._broken &= ~told
 
     def window(self, channels: Ints, length: int) -> tuple[Floats, Floats]:
-        """Sent and received of some channels in the latest intervals, the latest first, a row each."""
-        rows = (self.turn - np.arange(length)) % self.kept
-        return self.sent[np.ix_(rows, channels)], self.received[np.ix_(rows, channels)]
+        """Sent and received of some channels in the latest spans, the latest first, a row each."""
+        rows = (self._turn[channels] - np.arange(length)[:, None]) % self.kept
+        return self.sent[rows, channels], self.received[rows, channels]
 
-    def _fill(self, channels: Ints) -> None:
-        """Spans of more than one interval, laid over the intervals before the latest."""
-        for back in range(1, min(int(self._spans[channels].max(initial=0)), self.kept)):
-            longer = channels[self._spans[channels] > back]
-            row = (self.turn - back) % self.kept
-            for kept in (self.sent, self.received):
-                kept[row, longer] = kept[self.turn, longer]
+    def _keep(self, sent: Floats, received: Floats) -> None:
+        mine = np.flatnonzero(self.joint)
+        self._turn[mine] = (self._turn[mine] + 1) % self.kept
+        for kept, values in ((self.sent, sent), (self.received, received)):
+            kept[self._turn[mine], mine] = values[mine]
 
     def _add(self, interval: Interval) -> Mask:
         """Add what is told; gives the channels both of whose ends were told."""
