@@ -31,7 +31,7 @@ LASTS = 80.0
 BESIDE = 40.0
 """Seconds that two faults last beside each other, where one has to begin after the other was told."""
 STALLS = ("pfc-storm", "reboot", "link-down", "link-flap")
-"""Faults for which a job stands still, where they are at a host's only way."""
+"""Faults for which a job stands still, where they are at a host's only way; elsewhere a link may lose its traffic."""
 MOVES = ("incast", "slow-receiver", "slow-rail", "grey-loss")
 """Faults that only traffic shows."""
 
@@ -128,7 +128,8 @@ def _fault(fabric: str, kind: str, fields: Fields, rng: np.random.Generator) -> 
 def _one_after_the_other(faults: list[Fault], fabric: str) -> list[Fault]:
     """Faults that only traffic shows begin first where the other one stops it, and go on beside it."""
     moving = [fault for fault in faults if fault.kind in MOVES]
-    stalling = [fault for fault in faults if _stalls(fault, fabric)]
+    lost = any(fault.kind == "grey-loss" for fault in faults)
+    stalling = [fault for fault in faults if _stalls(fault, fabric) or (lost and fault.kind in STALLS)]
     if not moving or not stalling:
         return faults
     (first,), (second,) = moving, stalling
