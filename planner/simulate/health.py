@@ -43,16 +43,18 @@ WAITS = 3
 RX_DBM, TX_DBM, BIAS, CELSIUS, VOLTS = -2.0, 1.0, 0.06, 45.0, 3.3
 
 
-def codewords(ports: Ports, seconds: float, rng: np.random.Generator) -> Added:
+def codewords(ports: Ports, seconds: float, rng: np.random.Generator, *, bins: bool) -> Added:
     """Codewords of an interval on links that work: corrected ones are never zero, and come in bursts."""
     live = ports.wires.gbps[ports.rx] > 0
     total = np.where(live, ports.gbps * 1e9 / CODEWORD_BITS * seconds, 0.0)
-    own = 10 ** (stirred(ports.port, seed=6) % 1000 / 1000.0 - 0.5)
+    own = 10 ** (ports.drawn(6) / 1000.0 - 0.5)
     corrected = rng.poisson(np.minimum(total * CORRECTED * own * rng.lognormal(0.0, 0.5, len(ports)), 1e15))
     added = {
         "fec_corrected_codewords": corrected.astype(np.float64),
         "fec_uncorrectable_codewords": np.zeros(len(ports)),
     }
+    if not bins:
+        return added
     for number in range(1, BINS):
         part = corrected * (1 - 1 / EACH_BIN) / EACH_BIN ** (number - 1)
         added[f"fec_codewords_b{number}"] = np.floor(part)
@@ -175,7 +177,7 @@ def optics(ports: Ports, faults: Iterable[Fault], rng: np.random.Generator) -> A
     for fault in faults:
         if fault.kind == "link-errors":
             dim[ports.of(fault)] = 5.0
-    own = stirred(ports.port, seed=7) % 1000 / 1000.0
+    own = ports.drawn(7) / 1000.0
     found = {}
     for lane in range(int(ports.lanes.max(initial=1))):
         has = np.where(lane < ports.lanes, 0.0, np.nan)

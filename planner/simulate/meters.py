@@ -14,7 +14,7 @@ from planner.simulate.pressure import PACKET, REACTION
 if TYPE_CHECKING:
     from planner.simulate.ports import Ports
     from planner.simulate.timeline import Window
-    from planner.simulate.wires import Floats, Ints
+    from planner.simulate.wires import Floats, Ints, Mask
 
 QUANTA_BITS = 65_535 * 512
 """Longest pause of one PFC frame (IEEE 802.1Qbb: 65,535 quanta of 512 bit times)."""
@@ -37,12 +37,16 @@ class Meters:
 
     def __init__(self, names: tuple[str, ...], ports: int) -> None:
         self.names, self.sums = names, np.zeros((len(names), ports))
+        self.moved: Mask = np.zeros(len(names), dtype=np.bool_)
+        """Counters that ever rose anywhere; the others stand at 0."""
         self._row = {name: number for number, name in enumerate(names)}
 
     def add(self, added: Added) -> None:
         """An interval's increments."""
         for name, amount in added.items():
-            self.sums[self._row[name]] += amount
+            if amount.any():
+                self.moved[self._row[name]] = True
+                self.sums[self._row[name]] += amount
 
     def reset(self, rows: Ints) -> None:
         """A device began anew."""

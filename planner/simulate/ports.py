@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from planner.simulate.endpoints import stirred
 from planner.simulate.faults import Fault
 from planner.simulate.kept import kept
 from planner.simulate.wires import Wires
@@ -31,11 +32,12 @@ class Ports:
     lanes: Ints
     found: dict[tuple[str | None, str | None], Ints] = field(default_factory=dict)
     """Rows that were asked for by name."""
+    _drawn: dict[int, Ints] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.device)
 
-    @property
+    @cached_property
     def rx(self) -> Ints:
         """The channel it receives from."""
         return self.tx ^ 1
@@ -52,6 +54,12 @@ class Ports:
         row = np.empty(2 * self.wires.links, dtype=np.int64)
         row[self.tx] = np.arange(len(self))
         return row[self.rx]
+
+    def drawn(self, seed: int) -> Ints:
+        """A number as good as random of each port, 0 to 999, the same in every run."""
+        if seed not in self._drawn:
+            self._drawn[seed] = stirred(self.port, seed=seed) % 1000
+        return self._drawn[seed]
 
     def at(self, device: str | None, port: str | None = None) -> Ints:
         """Rows of a device by name, or the one of its port."""

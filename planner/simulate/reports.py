@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +59,12 @@ class Reports:
         self.meters = meters.Meters(counted(self.priority), len(ports))
         self.shown = np.zeros_like(self.meters.sums)
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
+        self.phase = stirred(ports.device, seed=8) % 1000 / 1000
+        """Of each device's clock that brings its counters up to date, over the time between."""
         self.samplers: dict[int, Sampler] = {}
         self.sheets: dict[bytes, Sheet] = {}
         self.settings: dict[Any, list[pl.Series]] = {}
+        self.still: dict[tuple[int, str], pl.Series] = {}
         self.polled = _polled(self._sheet(np.zeros(len(ports), dtype=np.bool_)))
 
     def interval(self, number: int, begin: float, end: float, pieces: Pieces) -> Interval:
@@ -109,7 +112,8 @@ class Reports:
         plain["rx_bytes"] = np.maximum(plain["rx_bytes"] - gone[ports.rx] * PACKET, 0.0)
         for added in (
             plain, meters.lossless(ports, window, p), meters.hosts(ports, window, seconds, held, p),
-            meters.storms(ports, window, seconds, held, p), health.codewords(ports, seconds, rng),
+            meters.storms(ports, window, seconds, held, p),
+            health.codewords(ports, seconds, rng, bins=self.scenario.settings.detail),
             health.errors(ports, faults, share, seconds, rng, p), health.missed(ports, window, gone),
             meters.waiting(ports, window), {"link_down_events": health.downs(ports, faults, first, last)[1]},
         ):  # fmt: skip
@@ -131,12 +135,15 @@ class Reports:
         if not every:
             self.shown = self.meters.sums
             return
-        phase = stirred(self.ports.device, seed=8) % 1000 / 1000 * every
+        phase = self.phase * every
         last = np.floor((end - phase) / every) * every + phase
         last = np.where(self.ports.switch, last, end)
         part = np.clip((last - begin) / (end - begin), 0.0, 1.0)
-        fresh = before + part * (self.meters.sums - before)
-        self.shown = np.where(last >= begin, fresh, self.shown)
+        shown = np.zeros_like(self.shown)
+        for row in np.flatnonzero(self.meters.moved):
+            fresh = before[row] + part * (self.meters.sums[row] - before[row])
+            shown[row] = np.where(last >= begin, fresh, self.shown[row])
+        self.shown = shown
 
     def _reboots(self, begin: float, end: float) -> None:
         for fault in self.scenario.faults:
@@ -175,12 +182,20 @@ class Reports:
         at = settings.start_ns + round(end * 1e9)
         made = [sheet.constant("time_ns", at), sheet.constant("received_ns", at + RECEIVE_NS), sheet.device, sheet.port]
         made += [self._column(sheet, name, column) for name, column in columns.items() if self._wanted(name)]
-        for name, sums in zip(self.meters.names, self.shown, strict=True):
-            if self._wanted(name):
-                made.append(self._column(sheet, name, told(name, sums, self.infiniband)))
+        made += self._counters(sheet)
         if int(begin / settings.states_every) != int(end / settings.states_every) or number == 0:
             made += self._settings(sheet, state, faults)
         return pl.DataFrame([*made, sheet.of_devices("uptime_seconds", end - self.booted)])
+
+    def _counters(self, sheet: Sheet) -> Iterator[pl.Series]:
+        """What every counter shows; one that never rose is the same column in every interval."""
+        for name, shown, moved in zip(self.meters.names, self.shown, self.meters.moved, strict=True):
+            if moved and self._wanted(name):
+                yield self._column(sheet, name, told(name, shown, self.infiniband))
+            elif self._wanted(name):
+                if (id(sheet), name) not in self.still:
+                    self.still[id(sheet), name] = self._column(sheet, name, shown)
+                yield self.still[id(sheet), name]
 
     def _column(self, sheet: Sheet, name: str, values: Floats) -> pl.Series:
         return sheet.number(name, values, known(name).dtype, holders(name, self.infiniband))
