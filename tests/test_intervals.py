@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import permutations
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planned import planned
 
-from collectors.detectors.interval import Intervals
+from collectors.detectors.interval import MOST_AHEAD, Intervals
 from collectors.detectors.view import View, view
 from collectors.rates import intervals
 from fabric.samples import schema
@@ -105,3 +106,33 @@ def test_samples_wait_for_their_interval_and_late_ones_are_left_out() -> None:
     assert (interval.delta(COLUMN)[0], interval.seconds(COLUMN)[0]) == (10, 10.0)
     assert interval.heard[0]
     assert not made.step(START + 40 * SECOND).fresh(COLUMN)[0]
+
+
+def test_samples_of_a_clock_that_is_far_ahead_do_not_pile_up() -> None:
+    made = Intervals(seen(), 10 * SECOND)
+    far = START + (MOST_AHEAD + 60) * 10 * SECOND
+    for number in range(1, 4):
+        made.feed(frame([(far, START, 0, 1, 0, 0.0), (START + number * 10 * SECOND, START, 1, number, 0, 0.0)]))
+        assert made.step(START + number * 10 * SECOND).heard.sum() == 1
+        assert made.waiting == 0
+
+
+def test_the_order_of_tables_of_an_interval_does_not_matter() -> None:
+    rows = [(START + at * SECOND, START + at * SECOND, 0, at, 0, 0.0) for at in (1, 5, 9)]
+    for order in permutations(rows):
+        made = Intervals(seen(), 10 * SECOND)
+        for row in order:
+            made.feed(frame([row]))
+        assert made.step(START + 10 * SECOND).now[COLUMN].value[0] == 9
+
+
+def test_what_detectors_are_given_is_not_theirs_to_change() -> None:
+    made = Intervals(seen(), 10 * SECOND)
+    for number in (1, 2):
+        made.feed(frame([(START + number * 10 * SECOND, START, 0, number, 0, 0.0)]))
+        interval = made.step(START + number * 10 * SECOND)
+    for values in (interval.delta(COLUMN), interval.risen(NARROW), interval.rate(COLUMN), interval.gauge(COLUMN)):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        interval.fresh(COLUMN)[0] = True

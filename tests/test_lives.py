@@ -16,6 +16,7 @@ from collectors.detectors.interval import Interval
 from collectors.detectors.jobs import Jobs
 from collectors.detectors.life import Lives, Maintenance
 from collectors.detectors.policy import Life
+from collectors.detectors.run import watch
 from collectors.detectors.view import NONE, View, view
 from fabric.findings import Finding, State
 from fabric.samples import empty_flows, empty_outcomes
@@ -124,6 +125,41 @@ def test_a_few_links_are_told_one_by_one() -> None:
     assert len(lives().step(interval(0), [signal(port) for port in ports])) == len(ports)
 
 
+def test_flaps_of_most_links_of_a_device_are_one_finding() -> None:
+    (found,) = lives().step(interval(0), [signal(port, "flap") for port in switch_ports()])
+    assert (found.cause, list(found.subject)) == ("flap", ["switch"])
+
+
+def test_a_mass_event_is_one_finding_from_its_beginning_to_its_end() -> None:
+    all_of_it = [signal(port) for port in switch_ports()]
+    quiet: list[list[Signal]] = [[]] * Life().clear_after
+    assert states([all_of_it] * 5 + quiet) == [["open"], *[[]] * 6, ["cleared"]]
+
+
+def test_members_open_one_by_one_where_it_was_no_mass_event() -> None:
+    """A few links stay down while the others are back: those are told, and what was told of the device clears."""
+    ports = switch_ports()
+    few = [signal(port) for port in ports[: Life().mass_least - 1]]
+    made = lives()
+    (mass,) = made.step(interval(0), [signal(port) for port in ports])
+    told = made.step(interval(1), few)
+    assert [one.state for one in told] == [State.OPEN] * len(few)
+    assert sorted(map(str, (one.subject for one in told))) == sorted(str(one.subject) for one in few)
+    after = [one for number in range(2, 8) for one in made.step(interval(number), few)]
+    assert [(one.state, one.id) for one in after] == [(State.CLEARED, mass.id)]
+    assert {one.id for one in made.open()} == {one.id for one in told}
+
+
+def test_what_was_told_one_by_one_clears_when_it_turns_out_to_be_a_mass_event() -> None:
+    ports = switch_ports()
+    made = lives()
+    first = made.step(interval(0), [signal(port) for port in ports[:2]])
+    told = [one for n in range(1, 6) for one in made.step(interval(n), [signal(port) for port in ports])]
+    assert [one.state for one in told] == [State.OPEN, State.CLEARED, State.CLEARED]
+    assert {one.id for one in told[1:]} == {one.id for one in first}
+    assert [one.subject for one in made.open()] == [told[0].subject]
+
+
 def test_causes_that_are_no_mass_event_are_told_one_by_one() -> None:
     ports = switch_ports()
     assert len(lives().step(interval(0), [signal(port, "errors") for port in ports])) == len(ports)
@@ -154,6 +190,53 @@ def test_what_ended_during_announced_work_is_never_told() -> None:
 def test_a_signal_that_another_explains_is_not_told() -> None:
     root = Signal("pfc-storm", "nic-storm", {"host": "h", "rail": 0}, {}, (1,), masks=(("link", 0),))
     assert [one.code for one in lives().step(interval(0), [signal(0), root])] == ["pfc-storm"]
+
+
+def test_what_was_explained_opens_when_nothing_explains_it_any_more() -> None:
+    root = Signal("silence", "down", {"switch": "s"}, {}, (1,), masks=(("link", 0),))
+    made = lives()
+    told = [[one.code for one in made.step(interval(n), [signal(0), *also])] for n, also in enumerate([[root], [], []])]
+    assert told == [["silence"], ["link"], []]
+
+
+def test_a_signal_of_two_ports_is_told_unless_both_are_explained() -> None:
+    root = Signal("silence", "down", {"switch": "s"}, {}, (2,), masks=(("link", 0),))
+    both = Signal("link", "down", seen().link_of(0), {}, (0, 1))
+    assert sorted(one.code for one in lives().step(interval(0), [both, root])) == ["link", "silence"]
+
+
+AWAY = 4
+"""Intervals after which the device is gone."""
+
+
+def telling(device: int, *, down: bool, intervals: int = 12) -> list[tuple[str, str]]:
+    """Code and cause of what opens, by all detectors, where a device says nothing from ``AWAY`` on.
+
+    ``down``: its neighbours say from then on that the links to it are down.
+    """
+    watching = watch(planned("starter-32"))
+    cabled = seen().peer != NONE
+    far = np.zeros(seen().ports, dtype=bool)
+    far[cabled] = seen().device[seen().peer[cabled]] == device
+    told = []
+    for number in range(intervals):
+        away = number >= AWAY
+        rows = seen().keys.with_columns(
+            time_ns=pl.lit(START + (number + 1) * STEP), received_ns=pl.lit(START + (number + 1) * STEP),
+            oper_status=pl.Series(np.where(far & (away and down), 2, 1).astype(np.uint8)),
+            link_down_events=pl.Series((far & (away and down)).astype(np.uint64)),
+        ).filter(pl.Series((seen().device != device) | (not away)))  # fmt: skip
+        watching.intervals.feed(rows.drop("id"))
+        told += [(one.code, one.cause) for one in watching.step(START + (number + 1) * STEP) if one.state == State.OPEN]
+    return told
+
+
+def test_links_of_a_device_that_is_down_are_not_told() -> None:
+    assert telling(int(seen().device[switch_ports()[0]]), down=True) == [("silence", "down")]
+
+
+def test_links_of_a_device_that_says_nothing_are_not_told() -> None:
+    assert telling(int(seen().device[switch_ports()[0]]), down=False) == [("silence", "stopped")]
 
 
 def test_it_names_the_jobs_that_run_there_then() -> None:

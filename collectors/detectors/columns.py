@@ -138,7 +138,7 @@ def counted(frame: pl.DataFrame) -> pl.DataFrame:
         known = None if column in KEYS else parse(column)
         if known is not None:
             wanted[column] = known[0].dtype
-    rows = frame if frame.columns == list(wanted) else frame.select(wanted)
+    rows = frame if frame.columns == list(wanted) else frame.select(list(wanted))
     wrong = [name for name, dtype in rows.schema.items() if dtype != wanted[name]]
     return rows.with_columns(pl.col(name).cast(wanted[name], strict=False) for name in wrong) if wrong else rows
 

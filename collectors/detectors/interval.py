@@ -22,6 +22,8 @@ from fabric.samples import empty_flows, empty_outcomes
 MOST_COLUMNS = 512
 """Of one fabric: every counter with each of its priorities, queues, lanes and bins is fewer."""
 MOST_UPTIME_S = 1e9
+MOST_AHEAD = 360
+"""Intervals that samples wait for theirs; a device whose clock is further ahead has none that count."""
 __all__ = ["NEVER", "Interval", "Intervals", "Last"]
 
 
@@ -237,10 +239,16 @@ class Intervals:
             if frame is not None and not frame.is_empty():
                 waiting.append(frame)
 
+    @property
+    def waiting(self) -> int:
+        """Rows that are held for their interval."""
+        return sum(frame.height for frames in self._waiting for frame in frames)
+
     def step(self, end_ns: int) -> Interval:
         """The interval that ends at ``end_ns``; samples after it wait."""
         start_ns = end_ns - self.interval_ns
-        parts = [_parted(frames, start_ns, end_ns) for frames in self._waiting]
+        last_ns = end_ns + MOST_AHEAD * self.interval_ns
+        parts = [_parted(frames, start_ns, end_ns, last_ns) for frames in self._waiting]
         (rows, flows, outcomes), later = [part[0] for part in parts], [part[1] for part in parts]
         self._waiting = (later[0], later[1], later[2])
         before, self._now = self._now, dict(self._now)
@@ -293,8 +301,10 @@ class Intervals:
         return found
 
 
-def _parted(frames: list[pl.DataFrame], start_ns: int, end_ns: int) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
-    """Rows of the interval and rows after it, table by table; rows before it are late and left out."""
+def _parted(
+    frames: list[pl.DataFrame], start_ns: int, end_ns: int, last_ns: int
+) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
+    """Rows of the interval, and rows after it up to the last, table by table; rows before it are late and left out."""
     mine: list[pl.DataFrame] = []
     later: list[pl.DataFrame] = []
     for frame in frames:
@@ -302,7 +312,7 @@ def _parted(frames: list[pl.DataFrame], start_ns: int, end_ns: int) -> tuple[lis
             mine.append(frame)
             continue
         inside = (pl.col("time_ns") > start_ns) & (pl.col("time_ns") <= end_ns)
-        for rows, into in ((inside, mine), (pl.col("time_ns") > end_ns, later)):
+        for rows, into in ((inside, mine), (pl.col("time_ns").is_between(end_ns + 1, last_ns), later)):
             part = frame.filter(rows)
             if not part.is_empty():
                 into.append(part)

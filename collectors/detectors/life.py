@@ -21,8 +21,8 @@ from collectors.detectors.view import NONE, View
 from fabric.detections import DETECTIONS
 from fabric.findings import Finding, Severity, State
 
-MASS = (("link", "down"), ("silence", "stopped"), ("silence", "down"))
-"""Codes and causes that come in masses."""
+MASS = (("link", "down"), ("link", "flap"), ("silence", "stopped"), ("silence", "down"))
+"""Codes and causes that come in masses: a power feed or a restart makes flaps where links are back in time."""
 
 
 @dataclass(frozen=True)
