@@ -48,8 +48,9 @@ class Link:
         """By cause, which links."""
         state, ends = self.state, self.state.ends
         long = self.margin.alarmed >= self.policy.margin_intervals
+        bad = self.errors.alarmed | (long & (self.errors.sum > 0))
         return {
-            "down": state.down & ~state.flapping, "flap": state.flapping, "errors": ends.any(self.errors.alarmed),
+            "down": state.down & ~state.flapping, "flap": state.flapping, "errors": ends.any(bad),
             "grey-loss": ends.any(self.grey.alarmed), "speed": state.slow, "width": state.narrow,
             "margin": ends.any(long),
         }  # fmt: skip
