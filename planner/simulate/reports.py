@@ -13,11 +13,13 @@ from fabric.samples import OUTCOME_SCHEMA, Outcome, empty, empty_flows
 from planner.simulate import health, meters
 from planner.simulate.columns import counted, holders, known, told
 from planner.simulate.endpoints import stirred
+from planner.simulate.flows import joined
 from planner.simulate.flowsamples import Sampler
 from planner.simulate.pressure import PACKET
 from planner.simulate.sheet import Sheet
 from planner.simulate.states import states
 from planner.simulate.timeline import Window, flow_bytes
+from planner.simulate.walk import MOST_HOPS
 
 if TYPE_CHECKING:
     from fabric.qos import QosPlan
@@ -75,7 +77,7 @@ class Reports:
         flows = [empty_flows()]
         for epoch, state in pieces:
             first, last = max(begin, epoch.begin), min(end, epoch.end)
-            window = Window(state.line, state.line.weights(first - epoch.begin, last - epoch.begin))
+            window = self._window(state, number, first, last, epoch)
             gauges = self._piece(state, window, first, last, rng, gauges)
             if self.scenario.settings.sampling:
                 flows.append(self._samples(state, window, first, last, rng))
@@ -88,6 +90,14 @@ class Reports:
         if silent.any():
             found = found.filter(~pl.col("device").is_in(self.ports.names["device"].filter(silent).unique().to_list()))
         return Interval(number, end, counters, found, self._outcomes(end, silent))
+
+    def _window(self, state: State, number: int, first: float, last: float, epoch: Epoch) -> Window:
+        """What the jobs do between two times, and the bursts beside them, which have chances of their own."""
+        window = Window(state.line, state.line.weights(first - epoch.begin, last - epoch.begin))
+        if state.bursts is None or last <= first:
+            return window
+        rng = np.random.default_rng([self.scenario.settings.seed, number, round(first * 1e3), 1])
+        return Window(window.line, window.weights, state.bursts.drawn(window, last - first, rng))
 
     def _sheet(self, silent: Mask) -> Sheet:
         """The rows of those who say something."""
@@ -231,17 +241,25 @@ class Reports:
         self, state: State, window: Window, first: float, last: float, rng: np.random.Generator
     ) -> pl.DataFrame:
         settings = self.scenario.settings
-        if not len(state.many) or not state.works:
+        sampler = self.samplers.get(id(state)) or self.samplers.setdefault(id(state), self._sampler(state))
+        if not len(sampler.many):
             return empty_flows()
-        sampler = self.samplers.get(id(state))
-        if sampler is None:
-            hops = np.concatenate([work.hops for work in state.works])
-            sampler = self.samplers[id(state)] = Sampler(state.now, self.ports, state.many, hops, settings.sampling)
         moved = flow_bytes(window.weights, state.moving, len(state.many))
+        if window.beside is not None:
+            moved = np.concatenate([moved, window.beside.moved])
         packets = np.maximum(window.total("bytes") / PACKET, 1.0)
         marked = np.clip(window.total("marked") / packets, 0.0, 1.0)
         begin, end = (settings.start_ns + round(t * 1e9) for t in (first, last))
         return sampler.draw(moved, marked, begin, end, rng)
+
+    def _sampler(self, state: State) -> Sampler:
+        """All flows of a state, those of bursts last."""
+        hops = [np.empty((0, MOST_HOPS), dtype=np.int32), *(work.hops for work in state.works)]
+        many = state.many
+        if state.bursts is not None:
+            many = joined([many, state.bursts.flows])
+            hops.append(state.bursts.hops)
+        return Sampler(state.now, self.ports, many, np.concatenate(hops), self.scenario.settings.sampling)
 
 
 def _polled(everyone: Sheet) -> dict[str, pl.Series]:

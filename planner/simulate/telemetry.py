@@ -16,6 +16,7 @@ import numpy as np
 
 from fabric.qos import QosPlan, qos
 from planner.simulate import router as route_by
+from planner.simulate.bursts import Bursts, bursts, pool
 from planner.simulate.effects import Effects, degraded, effects
 from planner.simulate.events import BATCH, Clock, Span, Work, spans
 from planner.simulate.flows import joined
@@ -57,7 +58,8 @@ class Settings:
 
     ``idle``: time between two iterations of the jobs, over that of the iteration (computing). ``refresh``: switches
     bring their counters up to date so often (0: at once). ``sampling``: frames a flow sample (0: none).
-    ``detail``: optics and FEC bins too.
+    ``detail``: optics and FEC bins too. ``bursts``: part of its line rate that a NIC sends beside the jobs, in bursts
+    that fill no queue up to its marks (0: none).
     """
 
     seconds: float = 60.0
@@ -70,6 +72,7 @@ class Settings:
     states_every: float = 30.0
     start_ns: int = START_NS
     batch: float = BATCH
+    bursts: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class State:
     many: Flows
     works: tuple[Work, ...]
     offsets: tuple[tuple[int, ...], ...]
+    bursts: Bursts | None = None
 
     @cached_property
     def moving(self) -> list[Moving]:
@@ -170,7 +174,11 @@ def _state(
     first = iter(np.concatenate([[0], np.cumsum([len(many) for many in stages])]).astype(int).tolist())
     offsets = tuple(tuple(next(first) for _ in track) for track in tracks)
     flat = tuple(work for track in works for work in track)
-    return State(now, ports(now.wires), line, found, joined(stages), flat, offsets)
+    beside = None
+    if scenario.settings.bursts:
+        kmin = curve(now.wires, rules).kmin
+        beside = bursts(now, pool(whole, scenario.settings.seed), kmin, scenario.settings.bursts)
+    return State(now, ports(now.wires), line, found, joined(stages), flat, offsets, beside)
 
 
 def _dead_now(scenario: Scenario, found: Effects) -> Dead | None:

@@ -17,6 +17,7 @@ from planner.simulate.events import BYTES_A_GBPS_SECOND
 from planner.simulate.pressure import Pressure
 
 if TYPE_CHECKING:
+    from planner.simulate.bursts import Drawn
     from planner.simulate.events import Span
     from planner.simulate.wires import Floats, Ints
 
@@ -47,10 +48,11 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Window:
-    """A time within a timeline: ``weights`` are its seconds of each stretch."""
+    """A time within a timeline: ``weights`` are its seconds of each stretch, ``beside`` what else goes on."""
 
     line: Timeline
     weights: Floats
+    beside: Drawn | None = None
     _totals: dict[str, Floats] = field(default_factory=dict)
 
     def total(self, name: str) -> Floats:
@@ -59,6 +61,8 @@ class Window:
             found: Floats = np.zeros_like(getattr(self.line.pressures[0], name))
             for weight, one in self._parts(name):
                 _add(found, one, weight)
+            if self.beside is not None and name == "bytes":
+                found += self.beside.bytes
             found.flags.writeable = False
             self._totals[name] = found
         return self._totals[name]
@@ -68,6 +72,8 @@ class Window:
         found: Floats = np.zeros_like(getattr(self.line.pressures[0], name))
         for _, one in self._parts(name):
             np.maximum(found, one, out=found)
+        if self.beside is not None and name == "watermark":
+            np.maximum(found, self.beside.watermark, out=found)
         return found
 
     def _parts(self, name: str) -> list[tuple[float, Floats]]:
