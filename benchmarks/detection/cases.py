@@ -16,12 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.detection.plans import NETWORK, plan_of
-from benchmarks.detection.scenes import HASHES, INTERVAL, busy_ports, healthy, ordinary, with_faults
+from benchmarks.detection.scenes import HASHES, INTERVAL, busy_ports, fault_of, healthy, ordinary, with_faults
 from benchmarks.detection.scripts import Draw, Fields, places, senders
 from benchmarks.detection.truths import Truth, due, truths
 from collectors.detectors.life import Maintenance
-from planner.simulate.faults import KINDS, Fault, faults_from
+from planner.simulate.faults import KINDS, Fault
 from planner.simulate.telemetry import Scenario
 
 Relation = Literal["single", "separate", "overlapping", "healthy"]
@@ -110,19 +109,16 @@ def made(case: Case) -> Made:
         chosen, masked = _overlapping(case, draw)
     else:
         chosen = _apart(case.kinds, draw, fabric)
-    faults = [_fault(fabric, kind, fields, rng) for kind, fields in zip(case.kinds, chosen, strict=True)]
+    faults = []
+    for kind, fields in zip(case.kinds, chosen, strict=True):
+        start = round(float(rng.uniform(*ONSET)), 1)
+        faults.append(fault_of(fabric, kind, start, start + LASTS, fields))
     if case.relation == "overlapping":
         faults = [fault.model_copy(update={"start": faults[0].start, "end": faults[0].end}) for fault in faults]
     else:
         faults = _one_after_the_other(faults, fabric)
     scenario = with_faults(scenario, tuple(faults))
     return Made(scenario, truths(scenario, masked))
-
-
-def _fault(fabric: str, kind: str, fields: Fields, rng: np.random.Generator) -> Fault:
-    start = round(float(rng.uniform(*ONSET)), 1)
-    script = {"faults": [{"kind": kind, "start": start, "end": start + LASTS, **fields}]}
-    return faults_from(script, plan_of(fabric), NETWORK)[0]
 
 
 def _one_after_the_other(faults: list[Fault], fabric: str) -> list[Fault]:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.detection.plans import NETWORK, exchanges, plan_of, rings
-from benchmarks.detection.scripts import places
+from benchmarks.detection.scripts import Draw, Fields
 from collectors.detectors.life import Maintenance
 from fabric.jobfile import Job
 from planner.simulate.faults import Fault, faults_from
@@ -67,7 +67,7 @@ def busy_ports(scenario: Scenario) -> frozenset[tuple[str, str]]:
 
 
 def healthy(fabric: str, rng: np.random.Generator) -> tuple[Scenario, tuple[Maintenance, ...]]:
-    """Bursts, idle phases, stale counters, and restarts that were announced; nothing is to be found."""
+    """Idle phases, stale counters, what is over in seconds, announced restarts: nothing is to be found."""
     plan = plan_of(fabric)
     flavour = int(rng.integers(4))
     jobs = exchanges(plan, rng) if flavour == 0 else rings(plan, rng, int(rng.integers(1, 5)))
@@ -77,18 +77,40 @@ def healthy(fabric: str, rng: np.random.Generator) -> tuple[Scenario, tuple[Main
         sampling=SAMPLING["many"] if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
     )  # fmt: skip
     scenario = _scenario(fabric, jobs, settings, {0: 1, 1: QUEUE_PAIRS}.get(flavour))
+    passing = tuple(_passing(fabric, rng, late=settings.refresh > 0) for _ in range(int(rng.integers(4))))
     if flavour != 3:
-        return scenario, ()
+        return with_faults(scenario, passing), ()
     restart, window = _announced(fabric, rng)
-    return with_faults(scenario, (restart,)), (window,)
+    return with_faults(scenario, (*passing, restart)), (window,)
+
+
+def _passing(fabric: str, rng: np.random.Generator, *, late: bool) -> Fault:
+    """What happens to healthy fabrics: a burst of senders, a host that reads, a lost poll, a touched connector.
+
+    No connector where counters are late: the simulator then spreads what a moment counted over two intervals.
+    """
+    draw = Draw(fabric, rng)
+    kinds = (
+        ("incast", {**draw.rail(), "senders": int(rng.integers(4, 25))}, 0.2, 2.0),
+        ("slow-receiver", {**draw.rail(), "share": float(rng.uniform(0.3, 0.9))}, 1.0, 8.0),
+        ("silence", draw.device(), 1.0, 9.0),
+        ("link-errors", {**draw.link(), "rate": draw.log(100, 1e5)}, 0.01, 0.2),
+    )
+    kind, fields, least, most = kinds[int(rng.integers(3 if late else 4))]
+    start = float(rng.uniform(40.0, HEALTHY_SECONDS - 40.0))
+    return fault_of(fabric, kind, start, start + float(rng.uniform(least, most)), fields)
 
 
 def _announced(fabric: str, rng: np.random.Generator) -> tuple[Fault, Maintenance]:
     """A device that is restarted within a window that was announced."""
-    at = places(fabric)
-    device = str(rng.choice(at.switches if rng.random() < 0.7 else at.hosts))
-    start = round(float(rng.uniform(60.0, 120.0)), 1)
-    script = {"faults": [{"kind": "reboot", "start": start, "end": start + 80.0, "device": device}]}
-    (fault,) = faults_from(script, plan_of(fabric), NETWORK)
+    device = Draw(fabric, rng).device()
+    start = float(rng.uniform(60.0, 120.0))
+    fault = fault_of(fabric, "reboot", start, start + 80.0, device)
     begin, end = (START_NS + round(time * 1e9) for time in (fault.start - 30, fault.end + 60))
-    return fault, Maintenance(begin, end, frozenset({device}))
+    return fault, Maintenance(begin, end, frozenset(device.values()))
+
+
+def fault_of(fabric: str, kind: str, start: float, end: float, fields: Fields) -> Fault:
+    """A fault as a script would have it; times in seconds."""
+    script = {"faults": [{"kind": kind, "start": round(start, 2), "end": round(end, 2), **fields}]}
+    return faults_from(script, plan_of(fabric), NETWORK)[0]

@@ -48,9 +48,9 @@ SPEAKS = {"snmp": ("oid", "sflow"), "openconfig": ("gnmi", "sflow"), "sonic": ("
 SHOWN = ("sysfs", "ethtool")
 """The same of hosts; LLDP comes beside them, as ``lldpcli`` prints it."""
 WAYS = {
-    "link-errors": "openconfig", "pfc-storm": "sonic", "incast": "openconfig", "config-drift": "sonic",
+    "link-errors": "openconfig", "pfc-storm": "sonic", "incast": "sonic", "config-drift": "sonic",
     "lossless-drop": "snmp", "reboot": "snmp", "silence": "sonic", "link-down": "openconfig", "miswire": "snmp",
-    "slow-rail": "openconfig", "slow-receiver": "sonic", "grey-loss": "snmp", "low-entropy": "openconfig",
+    "slow-rail": "openconfig", "slow-receiver": "openconfig", "grey-loss": "snmp", "low-entropy": "openconfig",
     "polarised-hash": "sonic",
 }  # fmt: skip
 """How switches are asked in the run of a fault; by SNMP where nothing is said."""
@@ -214,10 +214,12 @@ def _told(line: str) -> Told:
     return Told(finding, said["last_seen"])
 
 
-def one(kind: str, way: str, store: str, folder: Path, seconds: float = 3600.0) -> Result:
-    """The first ``seconds`` of a fault's run by one way into one store; ``folder`` is empty."""
+def one(kind: str, way: str, store: str, folder: Path, *, whole: bool = False) -> Result:
+    """A fault's run by one way into one store: until it has to be told, or the whole; ``folder`` is empty."""
     run = made(Case("small", "single", (kind,), 0))
-    seconds = min(seconds, run.scenario.settings.seconds)
+    seconds = run.scenario.settings.seconds
+    if not whole:
+        seconds = min(seconds, (run.truths[0].deadline_ns - START_NS) / 1e9)
     parts = list(takewhile(lambda part: part.seconds <= seconds, intervals(run.scenario)))
     table = pl.concat([part.counters for part in parts], how="diagonal")
     flows, ends = (pl.concat([getattr(part, name) for part in parts]) for name in ("flows", "outcomes"))
@@ -299,6 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fault", action="append", choices=list(KINDS), default=[], metavar="KIND", help="only these")
     parser.add_argument("--way", action="append", choices=list(SPEAKS), default=[], help="how switches are asked")
+    parser.add_argument("--whole", action="store_true", help="go on when the fault had to be told, to the run's end")
     parser.add_argument("--store", choices=list(stores.STORES), help="where all samples go")
     asked = parser.parse_args()
     results = []
@@ -309,7 +312,7 @@ def main() -> None:
             store = "DuckDB"
         for way in asked.way or [WAYS.get(kind, "snmp")]:
             with tempfile.TemporaryDirectory() as folder:
-                results.append(one(kind, way, store, Path(folder)))
+                results.append(one(kind, way, store, Path(folder), whole=asked.whole))
             _say(results[-1])
     print(*table(results), sep="\n")
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

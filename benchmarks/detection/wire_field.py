@@ -130,12 +130,19 @@ class Devices:
                 one.close()
 
 
-def settings(day: Day, way: str, places: Path) -> Collect:
-    """What ``railwright.toml`` would say of collecting from these devices."""
-    switches = {"devices": list(day.switches)}
+def settings(day: Day, way: str, places: Path, ifindex: Mapping[str, Mapping[str, int]]) -> Collect:
+    """What ``railwright.toml`` would say of collecting from these devices.
+
+    sFlow's port numbers are told: a flow sample that comes before the agent's first counters has no ports otherwise.
+    """
+    switches: dict[str, Any] = {"devices": list(day.switches)}
+    known = [
+        {"devices": [name], "ifindex": {str(number): port for port, number in ports.items()}}
+        for name, ports in ifindex.items()
+    ]
     tables: dict[str, Any] = {"targets": str(places)}
     tables |= {name: {**said, **switches} for name, said in SWITCH_SOURCES[way].items()}
-    tables["sflow"] = {"address": HERE, "port": 0, "forwarders": [HERE], **switches}
+    tables["sflow"] = {"address": HERE, "port": 0, "forwarders": [HERE], "variants": known, **switches}
     tables["host"] = {"token": "TOKEN", "insecure": True, "devices": list(day.hosts)}
     return with_secrets(*read(tables), SECRETS)
 
@@ -168,7 +175,7 @@ class Collecting:
     def __init__(self, day: Day, devices: Devices, steps: Steps, store: Store, folder: Path) -> None:
         self.day, self.devices, self.steps, self.heard = day, devices, steps, Heard()
         devices.write_targets(folder / "targets.csv")
-        collect = settings(day, devices.way, folder / "targets.csv")
+        collect = settings(day, devices.way, folder / "targets.csv", devices.switches.ifindex)
         self.targets = all_targets(day.plan, collect)
         self.sources = {one.name: registry.make(one.name, one.own) for one in collect.sources}
         self.bus, self.store = MemoryBus(), store
