@@ -236,12 +236,12 @@ def one(kind: str, way: str, store: str, folder: Path, *, whole: bool = False) -
     want = carried(day.counters, day.switches, way)
     values, wrong = compared(want, got)
     direct = told(run, want, flows, outcomes(ends, day.switches, way))
-    whole = told(run, table, flows, ends)
+    every = told(run, table, flows, ends)
     said = [_told(line) for line in lines]
     tally = score(run.scenario.plan, run.truths, said, seconds)
     return Result(
         kind, way, store, values, wrong, flows.height, flows_apart(flows, got_flows), len(said),
-        lines == [t.finding.to_json() for t in direct], _opened(said) == _opened(whole),
+        lines == [t.finding.to_json() for t in direct], _opened(said) == _opened(every),
         tally.hits == tally.faults == 1, tally.causes == 1, tally.false, polls,
     )  # fmt: skip
 

@@ -205,6 +205,8 @@ class Collecting:
                     await cast(Polled, source).close()
         await self.collector.stop()
         assert await writer.stop(drain=60.0)
+        assert writer.task is not None
+        writer.task.result()
         await asyncio.to_thread(self.store.flush)
 
     async def _listen(self, name: str) -> None:

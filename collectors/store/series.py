@@ -116,7 +116,8 @@ class SeriesTags:
         if found["place"].null_count():
             own = pl.coalesce("place", tag_text(("device", "port")))
             found = found.with_columns(place=own)
-        return found["place"]
+        # In one piece: polars 2.1 panics where texts are put together and a piece of a column has no row.
+        return found["place"].rechunk()
 
 
 def tag_text(names: Sequence[str]) -> pl.Expr:

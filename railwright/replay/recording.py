@@ -49,7 +49,12 @@ class Recording:
 
     def at(self, device: str, time_ns: int) -> pl.DataFrame:
         """A device's rows of one time."""
-        return self._by_device_and_time.get((device, time_ns), self.counters.clear())
+        found = self._by_device_and_time.get((device, time_ns))
+        return self._nothing if found is None else found
+
+    @cached_property
+    def _nothing(self) -> pl.DataFrame:
+        return self.counters.clear()
 
     @cached_property
     def _by_device_and_time(self) -> dict[tuple[str, int], pl.DataFrame]:

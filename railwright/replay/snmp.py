@@ -88,11 +88,12 @@ def objects(recording: Recording, device: str, time_ns: int) -> Iterator[Object]
             yield (*parts(NAMES[what]), number), OCTETS, name.encode()
         yield (*parts(NAMES["lldp_subtype"]), number), INTEGER, INTERFACE_NAME
     ported = rows.filter(pl.col("port").is_not_null())
+    numbers = [ports[port] for port in ported["port"]]
     for column in ported.columns:
         place = _place(column) if column not in KEYS else None
-        if place is not None:
-            for port, value in ported.select("port", column).drop_nulls().iter_rows():
-                yield from _objects(column, place, ports[port], value)
+        for number, value in zip(numbers, ported[column].to_list() if place else (), strict=False):
+            if place is not None and value is not None:
+                yield from _objects(column, place, number, value)
 
 
 @cache

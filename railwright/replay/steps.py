@@ -7,15 +7,15 @@ that stamps, the kernel's of datagrams too, become recorded time again before sa
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from collectors.sources import Poll
+
+TIMES = ("time_ns", "received_ns")
 
 
 class Steps:
@@ -47,21 +47,19 @@ class Steps:
 
     def ours(self, recorded_ns: int) -> int:
         """The clock of this machine when it first was that recorded time, or later."""
-        at = int(np.searchsorted(self._recorded, recorded_ns))
+        at = bisect_left(self._recorded, recorded_ns)
         return self._ours[min(at, len(self._ours) - 1)]
 
-    def recorded(self, ours_ns: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Recorded time at moments of this machine's clock."""
-        at = np.searchsorted(np.array(self._ours), np.asarray(ours_ns, np.int64), side="right") - 1
-        found: npt.NDArray[np.int64] = np.array(self._recorded)[np.maximum(at, 0)]
-        return found
+    def recorded(self, ours_ns: int) -> int:
+        """Recorded time at a moment of this machine's clock."""
+        return self._recorded[max(bisect_right(self._ours, ours_ns) - 1, 0)]
 
     def translated(self, polls: Iterable[Poll]) -> list[Poll]:
         """Polls with recorded times. One belongs to the time at which it ended."""
         return [
             replace(
                 poll,
-                started_ns=int(self.recorded(poll.started_ns + round(poll.seconds * 1e9))),
+                started_ns=self.recorded(poll.started_ns + round(poll.seconds * 1e9)),
                 seconds=0.0,
                 rows=self._table(poll.rows),
                 flows=self._table(poll.flows),
@@ -72,4 +70,8 @@ class Steps:
     def _table(self, table: pl.DataFrame) -> pl.DataFrame:
         if table.is_empty():
             return table
-        return table.with_columns(pl.Series(name, self.recorded(table[name])) for name in ("time_ns", "received_ns"))
+        columns = (table[name].to_list() for name in TIMES)
+        return table.with_columns(
+            pl.Series(name, [self.recorded(ours_ns) for ours_ns in column])
+            for name, column in zip(TIMES, columns, strict=True)
+        )
