@@ -40,19 +40,20 @@ class Margin:
         self.worst = np.zeros_like(self.worst)
         for number in range(self.policy.margin_bin, BINS):
             rose = interval.risen(f"fec_codewords_b{number}")
-            known |= np.isfinite(rose)
-            self.worst[np.nan_to_num(rose) > 0] = number
+            known |= rose >= 0
+            self.worst[np.flatnonzero(rose > 0)] = number
         self.tail = np.where(known, np.where(self.worst > 0, self.tail + 1, 0), self.tail)
 
     def _optics(self, interval: Interval) -> None:
         self.light = _weakest(interval)
         known = np.isfinite(self.light)
+        if not known.any():
+            return
         fresh = known & np.isnan(self.usual)
         self.usual = np.where(fresh, self.light, self.usual)
-        low = known & (self.light < self.usual - self.policy.margin_light_db)
+        low = self.light < self.usual - self.policy.margin_light_db
         self.dim = np.where(known, np.where(low, self.dim + 1, 0), self.dim)
-        steady = known & ~low
-        self.usual = np.where(steady, 0.95 * self.usual + 0.05 * np.nan_to_num(self.light), self.usual)
+        self.usual = np.where(known & ~low, 0.95 * self.usual + 0.05 * self.light, self.usual)
 
 
 def _weakest(interval: Interval) -> Floats:
