@@ -55,9 +55,14 @@ class Span:
     blocked: Mask | None = None
     """Channels that pauses hold still, where a storm goes on."""
 
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on for ever, at the rates that flows without end have."""
+        return not np.isfinite(self.seconds)
+
     def channel_bytes(self, channels: int) -> Floats:
-        """Bytes over each channel."""
-        moved = self.rates * self.until * BYTES_A_GBPS_SECOND
+        """Bytes over each channel; a second of them where it is endless."""
+        moved = (self.rates if self.endless else self.rates * self.until) * BYTES_A_GBPS_SECOND
         total: Floats = np.bincount(self.items, np.repeat(moved, np.diff(self.start)), channels).astype(np.float64)
         return total
 
@@ -118,7 +123,7 @@ def spans(
     """The stretches of a run, in order; ``clock`` is filled as it goes. ``gbps``: of each channel.
 
     Flows of infinite size run as long as others do, or one second where there are no others. Where nothing can move
-    any more the last stretch is infinite and its rates are 0.
+    any more the last stretch is infinite and only flows of infinite size have a rate.
     """
     clock.began = [[] for _ in tracks]
     clock.ended = [[] for _ in tracks]
@@ -141,8 +146,9 @@ def spans(
         if not np.isfinite(seconds):
             clock.stuck = int((~np.isfinite(until) & ~endless).sum())
             running.give_up()
-            still = np.zeros(len(rates))
-            yield Span(now, np.inf, running.rows, still, still, running.start, running.items, blocked)
+            lasting = np.where(endless, rates, 0.0)
+            until = np.where(endless, np.inf, 0.0)
+            yield Span(now, np.inf, running.rows, lasting, until, running.start, running.items, blocked)
             return
         moved = np.minimum(until, seconds)
         if seconds > 0:

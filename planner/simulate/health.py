@@ -112,11 +112,12 @@ def _through(window: Window, channel: int, links: int) -> tuple[Ints, Ints, Floa
     """First and last channels of the flows over a channel, and each flow's part of its bytes."""
     first, last, moved = [], [], []
     for weight, span in zip(window.weights, window.line.spans, strict=True):
-        here = np.flatnonzero(span.items == channel) if weight > 0 and np.isfinite(span.seconds) else np.empty(0, int)
+        here = np.flatnonzero(span.items == channel) if weight > 0 else np.empty(0, int)
+        rates = span.rates if span.endless else span.rates * span.until / max(span.seconds, 1e-12)
         flow = np.searchsorted(span.start, here, side="right") - 1
         first.append(span.items[span.start[flow]])
         last.append(span.items[span.start[flow + 1] - 1])
-        moved.append(span.rates[flow] * span.until[flow] / max(span.seconds, 1e-12) * weight * BYTES_A_GBPS_SECOND)
+        moved.append(rates[flow] * weight * BYTES_A_GBPS_SECOND)
     ends = [np.concatenate(part).astype(np.int64) for part in (first, last)]
     total = np.concatenate(moved)
     inside = ends[0] < links

@@ -93,8 +93,7 @@ def pressure(wires: Wires, span: Span, line: Floats, curves: Curve, drops: Mask 
     """
     count = 2 * wires.links
     entries = _Entries(wires, span)
-    moved = span.channel_bytes(len(wires.gbps))[:count]
-    rate = moved / span.seconds if np.isfinite(span.seconds) else np.zeros(count)
+    rate = span.channel_bytes(len(wires.gbps))[:count] / (1.0 if span.endless else span.seconds)
     over, held = entries.overload()
     switch = np.where(wires.tail >= 0, wires.level[wires.tail], -1) > 0
     excess = np.where(switch, np.clip(over[:count] - 1, 0, None), 0.0)
@@ -148,7 +147,7 @@ class _Entries:
     def active(self, span: Span) -> Floats:
         """Share of the stretch for which any flow runs over each channel."""
         found = np.zeros(self.channels)
-        part = span.until / span.seconds if np.isfinite(span.seconds) else np.ones(len(self.rates))
+        part = np.ones(len(self.rates)) if span.endless else span.until / span.seconds
         np.maximum.at(found, self.channel, part[self.flow])
         return found
 

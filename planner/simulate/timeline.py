@@ -100,11 +100,9 @@ def moving(spans: Sequence[Span], offsets: Sequence[Sequence[int]]) -> list[Movi
 
 
 def _moving(span: Span, first: Ints) -> Moving:
-    """None move in a stretch that does not end."""
-    if not np.isfinite(span.seconds):
-        return np.empty(0, dtype=np.int64), np.empty(0)
+    """In a stretch that does not end only flows without end move."""
     track, stage, flow = span.rows.T
-    return first[track, stage] + flow, span.rates * span.until / span.seconds
+    return first[track, stage] + flow, span.rates if span.endless else span.rates * span.until / span.seconds
 
 
 def flow_bytes(weights: Floats, parts: Sequence[Moving], count: int) -> Floats:
