@@ -82,7 +82,7 @@ def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -
     flows = flows.take(which[flows.group] & usable[flows.port])
     numbers, start = np.unique(flows.group, return_index=True)
     found = []
-    for number, first, last in zip(numbers.tolist(), start, [*start[1:], len(flows)], strict=True):
+    for number, first, last in zip(numbers.tolist(), start, np.append(start, len(flows))[1:], strict=True):
         ports = view.members(number)
         ports = np.sort(ports[usable[ports]])
         if last - first >= least and len(ports) > 1:
