@@ -39,14 +39,9 @@ def ordinary(fabric: str, rng: np.random.Generator, kinds: Collection[str]) -> S
         seconds=LEAST_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.1, 1.0)),
         refresh=float(rng.choice([0.0, 0.0, 2.0, 5.0])), seed=int(rng.integers(2**31)),
         sampling=SAMPLING["many"] if hashes else SAMPLING["few"] if "incast" in kinds else 0,
-        detail="link-errors" in kinds, bursts=_bursts(rng),
+        detail="link-errors" in kinds,
     )  # fmt: skip
     return _scenario(fabric, jobs, settings, QUEUE_PAIRS if hashes else None)
-
-
-def _bursts(rng: np.random.Generator) -> float:
-    """Of line rate that each NIC sends beside its jobs."""
-    return float(rng.choice([0.0, 1.0, 1.0]) * rng.uniform(0.01, 0.05))
 
 
 def _scenario(fabric: str, jobs: list[Job], settings: Settings, queue_pairs: int | None) -> Scenario:
@@ -80,7 +75,7 @@ def healthy(fabric: str, rng: np.random.Generator) -> tuple[Scenario, tuple[Main
         seconds=HEALTHY_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.05, 4.0)),
         refresh=float(rng.choice([0.0, 2.0, 5.0, 10.0])), seed=int(rng.integers(2**31)),
         sampling=SAMPLING["many"] if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
-        bursts=_bursts(rng),
+        bursts=float(rng.choice([0.0, 1.0, 1.0]) * rng.uniform(0.01, 0.05)),
     )  # fmt: skip
     scenario = _scenario(fabric, jobs, settings, {0: 1, 1: QUEUE_PAIRS}.get(flavour))
     passing = tuple(_passing(fabric, rng, late=settings.refresh > 0) for _ in range(int(rng.integers(4))))
