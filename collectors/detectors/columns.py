@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -133,14 +134,20 @@ class Texts:
 
 def counted(frame: pl.DataFrame) -> pl.DataFrame:
     """The keys of a table and its columns of counters, in the dtypes of the schema; what does not fit is null."""
-    wanted: dict[str, Any] = dict(KEYS)
-    for column in frame.columns:
-        known = None if column in KEYS else parse(column)
-        if known is not None:
-            wanted[column] = known[0].dtype
-    rows = frame if frame.columns == list(wanted) else frame.select(list(wanted))
-    wrong = [name for name, dtype in rows.schema.items() if dtype != wanted[name]]
-    return rows.with_columns(pl.col(name).cast(wanted[name], strict=False) for name in wrong) if wrong else rows
+    names, dtypes = _wanted(tuple(frame.columns))
+    rows = frame if len(names) == frame.width else frame.select(names)
+    if rows.dtypes == dtypes:
+        return rows
+    wrong = [(name, dtype) for name, dtype in zip(names, dtypes, strict=True) if rows.schema[name] != dtype]
+    return rows.with_columns(pl.col(name).cast(dtype, strict=False) for name, dtype in wrong)
+
+
+@lru_cache(maxsize=64)
+def _wanted(columns: tuple[str, ...]) -> tuple[list[str], list[Any]]:
+    """Columns of a table that are keys or counters, and their dtypes."""
+    known = {column: KEYS.get(column) or (found[0].dtype if (found := parse(column)) else None) for column in columns}
+    kept = {column: dtype for column, dtype in known.items() if dtype is not None}
+    return list(kept), list(kept.values())
 
 
 def one_table(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
