@@ -3,10 +3,11 @@
 ``python benchmarks/skew.py`` draws what a good hash does with flows of known weights, shows the verdict what it would
 get (exact counts, sFlow samples, or byte counters beside sampled flows, 4 samples a flow), and counts how often the
 verdict is wrong, over the level: 1 is just right, less is on the safe side. The level of 1e-2 is tried with 10,000
-draws over all sizes, that of 1e-4 with a million over small groups; ``--full`` tries 1e-4 over all sizes (hours).
+draws over all sizes, that of 1e-4 with a million up to 128 flows, and up to 1,024 for 16 and 64 members: about 4
+minutes of CPU time. ``--full`` tries 1e-4 over all sizes (an hour). One seed a cell: the same tables each time.
 
 Power is that of 8 independent groups together at p < 1e-4 with a million draws, against a hash that uses half of the
-members.
+members. 1/m_hat is that of a good hash over 20,000 groups, times the members: 1 is unbiased.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import argparse
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from collectors.detectors.skew.montecarlo import ROUNDING, counted, enough, sampled, throws
+from collectors.detectors.skew.pairs import inverse_members
 from collectors.detectors.skew.phi import Floats
 
 MEMBERS = (4, 8, 16, 32, 60, 64, 128)
@@ -27,22 +29,24 @@ WEIGHTS = ("equal", "lognormal", "Pareto")
 INPUTS = ("exact", "sFlow", "counters")
 SAMPLES_A_FLOW = 4
 LARGE = 1024
-LUCK = 8
-"""Times as many sets beside counters, where the luck of the samples is what counts."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """``sets`` of weights a cell, each with ``draws`` for the verdict and ``trials`` of a good hash."""
+    """``sets`` of weights a cell, each with ``draws`` for the verdict and ``trials`` of a good hash.
+
+    ``lucky``: sets beside counters, where the luck of the samples is what counts.
+    """
 
     level: float
     draws: int
     trials: int
     sets: int
+    lucky: int
 
 
-COARSE = Effort(1e-2, 10_000, 5_000, 4)
-FINE = Effort(1e-4, 1_000_000, 500_000, 3)
+COARSE = Effort(1e-2, 10_000, 5_000, 4, 32)
+FINE = Effort(1e-4, 1_000_000, 300_000, 1, 2)
 
 
 def weights(kind: str, flows: int, rng: np.random.Generator) -> Floats:
@@ -55,7 +59,7 @@ def weights(kind: str, flows: int, rng: np.random.Generator) -> Floats:
 def false_alarms(members: int, flows: int, kind: str, given: str, effort: Effort) -> float:
     """Part of the trials in which a good hash is called uneven, over the level."""
     rng = np.random.default_rng([members, flows, WEIGHTS.index(kind), INPUTS.index(given)])
-    wrong, sets = 0.0, effort.sets * (LUCK if given == "counters" else 1)
+    wrong, sets = 0.0, effort.lucky if given == "counters" else effort.sets
     for number in range(sets):
         real = weights(kind, flows, rng)
         samples = rng.multinomial(SAMPLES_A_FLOW * flows, real).astype(np.float64)
@@ -99,19 +103,31 @@ def table(effort: Effort, members: tuple[int, ...], flows: tuple[int, ...]) -> I
 
 
 def _eased(effort: Effort, flows: int) -> Effort:
-    return Effort(effort.level, effort.draws, effort.trials, max(effort.sets // 2, 1)) if flows >= LARGE else effort
+    if flows < LARGE:
+        return effort
+    return replace(effort, sets=max(effort.sets // 2, 1), lucky=max(effort.lucky // 4, 1))
+
+
+def unbiased(members: int, flows: int) -> float:
+    """Members times the pooled 1/m_hat of 20,000 groups of 2 to so many flows under a good hash."""
+    rng = np.random.default_rng([members, flows])
+    rows = (np.bincount(rng.integers(0, members, n), minlength=members) for n in rng.integers(2, flows + 1, 20_000))
+    return members * inverse_members(rows)
 
 
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (hours)")
+    parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (an hour)")
     asked = parser.parse_args()
     print("| members | flows | power |\n|---|---|---|")
     for m, n in ((16, 16), (8, 8), (16, 8)):
         print(f"| {m} | {n} | {power(m, n):.3f} |", flush=True)
-    fine = (MEMBERS, FLOWS) if asked.full else ((4, 16, 64), FLOWS[:3])
-    for effort, members, flows in ((FINE, *fine), (COARSE, MEMBERS, FLOWS)):
+    print("\n| members | flows, at most | m/m_hat |\n|---|---|---|")
+    for m, n in ((4, 8), (16, 16), (60, 200), (128, 400)):
+        print(f"| {m} | {n} | {unbiased(m, n):.3f} |", flush=True)
+    fine = ((MEMBERS, FLOWS),) if asked.full else ((MEMBERS, FLOWS[:5]), ((16, 64), FLOWS[5:8]))
+    for effort, members, flows in (*((FINE, *part) for part in fine), (COARSE, MEMBERS, FLOWS)):
         for line in table(effort, members, flows):
             print(line, flush=True)
     print(f"\n{resource.getrusage(resource.RUSAGE_SELF).ru_utime:.0f} s of CPU time")

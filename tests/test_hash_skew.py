@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from test_simulate import INTENT, four
@@ -15,6 +16,8 @@ from collectors.detectors import Signal
 from collectors.detectors.hash_skew import HashSkew
 from collectors.detectors.interval import Interval, Intervals
 from collectors.detectors.policy import Policy
+from collectors.detectors.skew.memory import Memory
+from collectors.detectors.skew.observe import Flows
 from collectors.detectors.view import View, view
 from fabric.catalogue import load_catalogue
 from fabric.detections import DETECTIONS
@@ -85,6 +88,7 @@ def test_healthy_traffic_is_never_called_skewed(pairs: int, collective: str) -> 
         (four, {"kind": "low-entropy"}),
         (four, {"kind": "regular-ports", "step": 16}),
         (three, {"kind": "polarised-hash", "tier": "spine"}),
+        (three, {"kind": "polarised-hash", "tier": "core"}),
     ],
 )
 def test_a_fault_is_found_within_two_intervals_and_ends_with_it(plan_of: Any, fault: dict[str, Any]) -> None:
@@ -111,6 +115,27 @@ def test_polarisation_names_its_factor_and_the_hash_that_it_shares() -> None:
     assert evidence["hashes_as"]["spine"] < 0.2
     assert evidence["p"] <= 1e-4
     assert found[1] == [signal], "the same flows on the same members are said again, and not judged again"
+
+
+def test_flows_that_few_samples_miss_are_no_change() -> None:
+    """Of 400 flows half are seen in an interval, others each time: judged once, and again when they have moved."""
+    rng, memory = np.random.default_rng(3), Memory()
+    place = rng.integers(0, 8, 400)
+    judged = []
+    for number in range(20):
+        drawn, samples = np.unique(rng.integers(0, 400, 280), return_counts=True)
+        seen = flows_of(drawn, place[drawn] if number < 10 else (place[drawn] + 1) % 8, samples)
+        if memory.changed(seen, 0.25):
+            judged.append(number)
+            memory.remember(seen, number * TEN)
+    assert judged == [0, 10, 11]
+
+
+def flows_of(identity: npt.NDArray[np.int64], port: npt.NDArray[np.int64], samples: npt.NDArray[np.int64]) -> Flows:
+    zero = np.zeros(len(identity), dtype=np.int64)
+    return Flows(
+        zero, identity.astype(np.uint64), port, samples, zero, zero, zero > 0, zero, zero, zero, zero
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["link-down", "slow-link"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,10 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.detectors.skew.contingency import dependence
-from collectors.detectors.skew.montecarlo import STOP, counted, enough, judge, judge_equal, null, sampled, throws
+from collectors.detectors.skew.moments import fourth, variance
+from collectors.detectors.skew.montecarlo import (
+    STOP,
+    SURE,
+    bound,
+    counted,
+    enough,
+    judge,
+    judge_equal,
+    null,
+    sampled,
+    throws,
+)
 from collectors.detectors.skew.pairs import expected, factor, inverse_members
 from collectors.detectors.skew.phi import beside_counters, chi2_tail, cov2, from_range, phi, same_samples
-from collectors.detectors.skew.pooling import discoveries, patterns, screen
+from collectors.detectors.skew.pooling import discoveries, merged, patterns, placings, screen
 from collectors.detectors.skew.regularity import steps
 from fabric.hashing import EcmpHash, five_tuples
 
@@ -121,6 +135,44 @@ def test_few_flows_beside_counters_are_not_judged() -> None:
     assert enough(np.ones(64), 128)
 
 
+@pytest.mark.parametrize(("flows", "members"), [(2, 3), (4, 3), (5, 4), (6, 2)])
+def test_the_moments_are_those_of_all_ways_to_throw_the_flows(flows: int, members: int) -> None:
+    w = weights("lognormal", flows, np.random.default_rng(flows))
+    ways = product(range(members), repeat=flows)
+    y = [sum(w[i] * w[k] * (members * (to[i] == to[k]) - 1) for i in range(flows) for k in range(i)) for to in ways]
+    assert variance(w, members) == pytest.approx(np.mean(np.square(y)))
+    assert fourth(w, members) == pytest.approx(np.mean(np.power(y, 4)))
+
+
+@pytest.mark.parametrize("kind", ["equal", "lognormal", "pareto"])
+def test_the_bound_is_never_below_what_drawing_says(kind: str) -> None:
+    own = [sampled(weights(kind, n, np.random.default_rng(n)), np.ones(m)) for n, m in ((20, 8), (30, 16))]
+    drawn = sum(throws(one.rows, one.members, one.effective, 200_000, seed) for seed, one in enumerate(own))
+    for at in (40.0, 60.0, 90.0):
+        assert bound(own, at) >= (drawn >= at).mean()
+    assert bound(own, 22.0) == 1.0
+    assert bound([counted(np.full(9, 5), np.ones(4))], 1e6) == 1.0
+
+
+def test_what_is_plainly_uneven_is_told_from_a_level_without_draws_or_with_few() -> None:
+    plain = sampled(np.ones(256), np.bincount(np.arange(256) % 4, minlength=16))
+    assert judge([plain], 1_000_000, level=1e-4).draws == 0
+    less = sampled(np.ones(64), np.bincount(np.arange(64) % 7, minlength=16))
+    told = judge([less], 1_000_000, level=1e-4)
+    assert (told.draws, told.above) == (SURE / 1e-4, 0)
+    assert told.p <= 1e-4
+
+
+def test_false_alarms_keep_to_the_level_where_drawing_may_end_early() -> None:
+    """The whole of a verdict, with its bound, and both of its early ends."""
+    rng = np.random.default_rng(16)
+    wrong = 0
+    for trial in range(1500):
+        loads = np.bincount(rng.integers(0, 8, 24), minlength=8)
+        wrong += judge([sampled(np.ones(24), loads)], DRAWS, level=LEVEL, seed=trial).p <= LEVEL
+    assert wrong / 1500 <= band(LEVEL, 1500, 1500)
+
+
 def test_a_verdict_stops_drawing_where_it_cannot_be_small_and_else_draws_all() -> None:
     even = judge([sampled(np.ones(64), np.full(16, 4))], 1_000_000)
     assert even.draws < 2000
@@ -154,6 +206,31 @@ def test_eight_rails_with_the_same_ports_are_one_observation() -> None:
     assert len(set(patterns(own).tolist())) == 8
     most = [np.concatenate([same[:56], extra[:8]]) for extra in own]
     assert len(set(patterns(most).tolist())) == 1, "a few others' flows make no other pattern"
+
+
+def test_patterns_are_known_from_samples_of_a_part_of_their_flows() -> None:
+    rng = np.random.default_rng(14)
+    same = rng.integers(0xC000, 0x10000, 500)
+    parts = [rng.choice(same, 250, replace=False) for _ in range(8)]
+    assert len(set(patterns(parts).tolist())) == 1
+
+
+def test_rails_on_pinned_paths_are_one_observation_whatever_their_ports() -> None:
+    """Eight rails of 16 hosts over 8 members, each host's flow on the member that it has on every rail."""
+    rng = np.random.default_rng(15)
+    pinned, hosts = rng.integers(0, 8, 16), np.arange(16)
+    rail, sender = np.repeat(np.arange(8), 16), np.tile(hosts, 8)
+    seen = rng.random(128) < 0.7
+    same = placings(rail[seen], sender[seen], np.tile(pinned, 8)[seen], np.full(8, 8))
+    assert len(set(same.tolist())) == 1
+    drawn = placings(rail, sender, rng.integers(0, 8, 128), np.full(8, 8))
+    assert len(set(drawn.tolist())) == 8
+    two = placings(rail, sender, rng.integers(0, 2, 128), np.full(8, 2))
+    assert len(set(two.tolist())) > 4
+    several = np.concatenate([rail, rail]), np.concatenate([sender, sender])
+    many = placings(*several, rng.integers(0, 8, 256), np.full(8, 8))
+    assert len(set(many.tolist())) == 8, "senders whose flows take several members say nothing"
+    assert merged(np.array([0, 1, 2, 2]), np.array([0, 0, 2, 3])).tolist() == [0, 0, 2, 2]
 
 
 def test_equal_rails_make_no_more_alarms_than_one_group() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from collectors.detectors import Signal
 from collectors.detectors.policy import HashSkew
 from collectors.detectors.skew.observe import Flows
+from collectors.detectors.skew.phi import SAMPLES_A_FLOW
 from collectors.detectors.skew.tiers import Group, groups_of
 from collectors.detectors.view import Floats, Mask, View
 
@@ -20,14 +21,18 @@ LARGER = 4.0
 def busy_signals(
     view: View, flows: Flows, good: Mask, steady: Mask, load: Floats, policy: HashSkew
 ) -> Iterator[Signal]:
-    """One signal a group with a full member that carries more than the objective times the mean."""
+    """One signal a group with a full member that carries more than the objective times the mean.
+
+    That many samples say how much each member carries; with few the busiest one is the luckiest.
+    """
     full = np.flatnonzero(np.nan_to_num(load[view.group_ports]) >= policy.saturated)
     if not len(full):
         return
     which = np.zeros(view.groups, dtype=np.bool_)
     which[np.searchsorted(view.group_start, full, side="right") - 1] = True
     for group in groups_of(view, flows, good, which & steady, policy.least_flows):
-        if group.excess >= policy.objective:
+        enough = group.loads.sum() >= SAMPLES_A_FLOW * len(group.flows)
+        if enough and group.excess >= policy.objective:
             yield _signal(view, group, load, policy)
 
 

@@ -16,6 +16,8 @@ SURELY_SEEN = 8
 """Samples of an interval from which a flow is seen in the next, even where it then carries half as much."""
 
 
+ENOUGH = 0.1
+"""Part of the samples that such flows have at least, where it is asked which of them are gone."""
 TINY = 1e-9
 
 
@@ -35,7 +37,7 @@ class Memory:
     """Intervals since it was seen."""
     judged_ns: list[int] = field(default_factory=list)
     mixed: bool = False
-    """Whether what was judged last may hold flows of before and after a change."""
+    """Whether what was seen last may hold flows of before and after a change: then the next are judged too."""
 
     def changed(self, flows: Flows, share: float) -> bool:
         """Whether so large a share of the samples is of flows that are new or moved, or was of flows that are gone.
@@ -46,7 +48,7 @@ class Memory:
         """
         if not len(flows):
             return False
-        if self.mixed or not len(self.identity):
+        if not len(self.identity):
             return True
         at = np.minimum(np.searchsorted(self.identity, flows.identity), len(self.identity) - 1)
         known = self.identity[at] == flows.identity
@@ -58,12 +60,13 @@ class Memory:
         sure = self.samples >= SURELY_SEEN
         still = np.zeros(len(self.identity), dtype=np.bool_)
         still[at[same]] = True
-        gone = self.samples[sure & ~still].sum() / max(self.samples[sure].sum(), 1)
-        return bool(new - missed >= share * (1 - missed) + TINY or gone >= share)
+        many = self.samples[sure].sum()
+        gone = self.samples[sure & ~still].sum() / many if many > ENOUGH * self.samples.sum() else 0.0
+        before, self.mixed = self.mixed, bool(new - missed >= share * (1 - missed) + TINY or gone >= share)
+        return before or self.mixed
 
     def remember(self, flows: Flows, now_ns: int) -> int:
         """These flows are judged now; gives the number of such judgements within a day."""
-        self.mixed = not self.mixed and len(self.identity) > 0
         keep = self.unseen <= KEPT
         keep &= ~np.isin(self.identity, flows.identity)
         old, none = int(keep.sum()), np.zeros(len(flows), dtype=np.int64)

@@ -23,7 +23,8 @@ class Flows:
     """One row a flow and group, sorted by group.
 
     ``identity``: of flow and group; ``port``: the member that most samples took; ``samples``: of all members;
-    ``upstream``: place of the member taken a tier below, NONE where unknown; ``moved``: seen on several members.
+    ``upstream``: place of the member taken a tier below, ``sender``: the device that it came from, NONE where unknown;
+    ``moved``: seen on several members.
     ``source``, ``target``: IPv4 addresses as numbers, NONE for others; ``source_port``, ``target_port``.
     """
 
@@ -32,6 +33,7 @@ class Flows:
     port: Ints
     samples: Ints
     upstream: Ints
+    sender: Ints
     moved: Mask
     source: Ints
     target: Ints
@@ -77,17 +79,20 @@ class Observer:
         tells[self.view.device[out[own]]] = True
         next_tells = (below >= 0) & (self.group[below] >= 0) & ~tells[self.view.device[below]]
         upstream = np.where(below >= 0, self.place[below], NONE)
+        sender = np.where(below >= 0, self.view.device[below], NONE)
+        unknown = np.full(len(out), NONE)
         parts = [
-            self._part(rows, own, out, upstream),
-            self._part(rows, next_tells, below, np.full(len(out), NONE)),
+            self._part(rows, own, out, upstream, sender),
+            self._part(rows, next_tells, below, unknown, unknown),
         ]
         return _flows(pl.concat(parts))
 
-    def _part(self, rows: pl.DataFrame, which: Mask, port: Ints, upstream: Ints) -> pl.DataFrame:
+    def _part(self, rows: pl.DataFrame, which: Mask, port: Ints, upstream: Ints, sender: Ints) -> pl.DataFrame:
         found = rows.filter(pl.Series(which)).select(KEY)
         return found.with_columns(
-            group=pl.Series(self.group[port[which]]), port=pl.Series(port[which]), upstream=pl.Series(upstream[which])
-        )
+            group=pl.Series(self.group[port[which]]), port=pl.Series(port[which]),
+            upstream=pl.Series(upstream[which]), sender=pl.Series(sender[which]),
+        )  # fmt: skip
 
     def entries(self, interval: Interval) -> dict[int, Entries]:
         """By network: what hosts send in."""
@@ -105,13 +110,14 @@ def _flows(rows: pl.DataFrame) -> Flows:
     """One row a flow and group."""
     # rows are told apart by a hash of 64 bits: strings are compared once a row only
     named = rows.with_columns(identity=pl.struct(*KEY, "group").hash(7))
-    by_member = named.group_by("identity", "port").agg(pl.len().alias("samples"), pl.first("group", "upstream", *KEY))
+    said = ("group", "upstream", "sender", *KEY)
+    by_member = named.group_by("identity", "port").agg(pl.len().alias("samples"), pl.first(*said))
     ordered = by_member.sort("samples", "port", descending=[True, False])
     flows = ordered.group_by("identity", maintain_order=True).agg(
-        pl.first("port", "group", "upstream", *KEY), pl.sum("samples"), (pl.len() > 1).alias("moved")
+        pl.first("port", *said), pl.sum("samples"), (pl.len() > 1).alias("moved")
     )
     flows = flows.sort("group", "identity")
-    whole = {name: flows[name].cast(pl.Int64).to_numpy() for name in ("group", "port", "samples", "upstream")}
+    whole = {name: flows[name].cast(pl.Int64).to_numpy() for name in ("group", "port", "samples", "upstream", "sender")}
     return Flows(
         identity=flows["identity"].to_numpy(), moved=flows["moved"].to_numpy(), **whole,
         source=_numbers(flows["src_ip"]), target=_numbers(flows["dst_ip"]),

@@ -61,8 +61,8 @@ def _places(view: View, flows: Flows, usable: Mask) -> tuple[Ints, Ints]:
     group = np.repeat(np.arange(view.groups), np.diff(view.group_start))
     own = ports[np.lexsort((ports, group))]
     good = usable[own]
-    before = np.cumsum(good) - good
-    first = before[np.minimum(view.group_start[:-1], max(len(own) - 1, 0))]
+    before: Ints = np.cumsum(good) - good
+    first: Ints = before[np.minimum(view.group_start[:-1], max(len(own) - 1, 0))]
     place = np.zeros(view.ports, dtype=np.int64)
     place[own] = before - first[group]
     members = np.bincount(group[good], minlength=view.groups)

@@ -37,6 +37,57 @@ def patterns(ports: Sequence[Ints]) -> Ints:
     return np.asarray(_joined(sketch, int(ALIKE * SKETCH)))
 
 
+def placings(group: Ints, sender: Ints, place: Ints, members: Ints) -> Ints:
+    """A number a group; groups of one size in which the same senders take the same places have the same.
+
+    So do rails whose paths are pinned: whatever their ports, they are one observation. One row a flow: its group
+    (0, 1, …), the device that it came from (NONE: unknown) and its member's place; ``members``: by group. Senders whose
+    flows take several places say nothing.
+    """
+    known = sender >= 0
+    devices, column = np.unique(sender[known], return_inverse=True)
+    low = np.full((len(members), len(devices)), 1 << 30, dtype=np.int64)
+    high = np.full_like(low, -1)
+    np.minimum.at(low, (group[known], column), place[known])
+    np.maximum.at(high, (group[known], column), place[known])
+    return np.asarray(_agreeing(np.where(low == high, low, -1), members))
+
+
+@njit(cache=True, nogil=True)
+def _agreeing(place: Ints, members: Ints) -> Ints:
+    """Groups joined by a first one, which takes over what they know.
+
+    At least two senders agree, half of those that both know, and two standard deviations more than by chance.
+    """
+    found = np.arange(len(place))
+    for i in range(len(place)):
+        for j in range(i):
+            if found[j] != j or members[i] != members[j]:
+                continue
+            both = agree = 0
+            for k in range(place.shape[1]):
+                if place[i, k] >= 0 and place[j, k] >= 0:
+                    both += 1
+                    agree += place[i, k] == place[j, k]
+            chance = both / members[i]
+            if agree >= 2 and 2 * agree >= both and agree - chance >= 2 * np.sqrt(chance * (1 - 1 / members[i])):
+                found[i] = j
+                for k in range(place.shape[1]):
+                    if place[j, k] < 0:
+                        place[j, k] = place[i, k]
+                break
+    return found
+
+
+def merged(one: Ints, other: Ints) -> Ints:
+    """Groups that either numbering takes for the same."""
+    found = one.copy()
+    for i, j in enumerate(other.tolist()):
+        if j != i:
+            found[found == found[i]] = found[j]
+    return found
+
+
 def _stir(words: Words) -> Words:
     words = (words ^ (words >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     return words ^ (words >> np.uint32(13))

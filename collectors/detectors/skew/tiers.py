@@ -13,7 +13,7 @@ from collectors.detectors.skew.montecarlo import Thrown, Verdict, judge, sampled
 from collectors.detectors.skew.observe import Flows
 from collectors.detectors.skew.pairs import inverse_members
 from collectors.detectors.skew.phi import chi2_tail
-from collectors.detectors.skew.pooling import discoveries, patterns, screen
+from collectors.detectors.skew.pooling import discoveries, merged, patterns, placings, screen
 from collectors.detectors.view import NONE, Floats, Ints, Mask, View
 
 AS_PLANNED = 0.95
@@ -114,7 +114,7 @@ def judged(groups: list[Group], planned: Floats, policy: HashSkew, level: float)
 
     ``planned``: by group, the part of its flows that are where they were planned to be; such groups do as told.
     """
-    pattern = patterns([group.source_ports for group in groups])
+    pattern = merged(patterns([group.source_ports for group in groups]), _placings(groups))
     alone = [_pattern(groups, pattern, number) for number in np.unique(pattern).tolist()]
     screened = screen([phi for _, phi in alone], [group.freedom for group, _ in alone])
     flows = [len(group.flows) for group in groups]
@@ -125,6 +125,14 @@ def judged(groups: list[Group], planned: Floats, policy: HashSkew, level: float)
         return found
     others = [group for group, part in zip(groups, planned.tolist(), strict=True) if part < AS_PLANNED]
     return replace(found, single=_alone(others, policy, level))
+
+
+def _placings(groups: Sequence[Group]) -> Ints:
+    """Groups in which the same senders take the same members."""
+    number = np.repeat(np.arange(len(groups)), [len(group.flows) for group in groups])
+    sender = np.concatenate([group.flows.sender for group in groups])
+    place = np.concatenate([group.member for group in groups])
+    return placings(number, sender, place, np.array([len(group.ports) for group in groups]))
 
 
 def _pattern(groups: Sequence[Group], pattern: Ints, number: int) -> tuple[Group, float]:
