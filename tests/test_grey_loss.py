@@ -68,6 +68,8 @@ class Traffic:
 def traffic(kind: str, ways: str, rng: np.random.Generator) -> Traffic:
     """Steady, or with steps at any time, bursts of any period, a ramp, or noise; ``ways``: one, the same, or any."""
     end = STEP * INTERVALS + 1
+    edges: Floats
+    factor: Floats
     base = rng.uniform(5e4, 1e6, (1, NETWORK.ports))
     if kind == "bursts":
         edges = np.arange(-50, end, rng.uniform(0.5, 30) / 2)
