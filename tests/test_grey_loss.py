@@ -73,7 +73,7 @@ def traffic(kind: str, ways: str, rng: np.random.Generator) -> Traffic:
     base = rng.uniform(5e4, 1e6, (1, NETWORK.ports))
     if kind == "bursts":
         edges = np.arange(-50, end, rng.uniform(0.5, 30) / 2)
-        factor = (np.arange(len(edges)) % 2)[:, None] * np.ones(NETWORK.ports)
+        factor = np.where(np.arange(len(edges)) % 2, 1.0, 0.0)[:, None] * np.ones(NETWORK.ports)
     elif kind == "ramp":
         edges = np.arange(-50, end, 5.0)
         factor = 1 + np.linspace(0, rng.uniform(-0.8, 3), len(edges))[:, None]
