@@ -50,7 +50,7 @@ SHOWN = ("sysfs", "ethtool")
 WAYS = {
     "link-errors": "openconfig", "pfc-storm": "sonic", "incast": "sonic", "config-drift": "sonic",
     "lossless-drop": "snmp", "reboot": "snmp", "silence": "sonic", "link-down": "openconfig", "miswire": "snmp",
-    "slow-rail": "openconfig", "slow-receiver": "openconfig", "grey-loss": "snmp", "low-entropy": "openconfig",
+    "slow-rail": "openconfig", "slow-receiver": "openconfig", "grey-loss": "openconfig", "low-entropy": "openconfig",
     "polarised-hash": "sonic",
 }  # fmt: skip
 """How switches are asked in the run of a fault; by SNMP where nothing is said."""
