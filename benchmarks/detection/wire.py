@@ -189,7 +189,9 @@ def told(run: Made, table: pl.DataFrame, flows: pl.DataFrame, ends: pl.DataFrame
     for end_ns in table["time_ns"].unique().sort().to_list():
         mine = (pl.col("time_ns") > end_ns - STEP) & (pl.col("time_ns") <= end_ns)
         watching.intervals.feed(*(part.filter(mine) for part in (table, flows, ends)))
-        said += [Told(finding, end_ns) for finding in watching.step(end_ns)]
+        # In the order in which a replay of a store tells those of an interval.
+        found = sorted(watching.step(end_ns), key=lambda finding: (finding.code, finding.id))
+        said += [Told(finding, end_ns) for finding in found]
     return said
 
 

@@ -42,8 +42,8 @@ class HashSkew(Thresholds):
     draws: Annotated[int, Field(ge=10_000, description="draws of a verdict, at least")] = 1_000_000
     """A probability of 1e-4 is then known to a tenth of itself; what is plain ends sooner."""
     least_draws_level: Annotated[float, Field(gt=0, lt=1, description="probability, at least asked for")] = 2e-6
-    """Draws resolve no less. Churn that brings another set of flows in each interval makes 17 false alarms in 1,000 days
-    and tiers."""
+    """Draws resolve no less. Churn that brings other flows in each interval makes 17 false alarms in 1,000 days and
+    tiers."""
     least_flows: Annotated[int, Field(ge=2, description="flows of a group")] = 4
     """Three flows on any group are uneven and say nothing; four add up over a tier."""
     most_thrown: Annotated[int, Field(ge=64, description="flows of a tier's groups that are drawn together")] = 512
@@ -124,9 +124,11 @@ class Link(Thresholds):
     """A step of the rates while counters lag moves the difference in the interval it happens in and the next."""
     lost_uneven: Annotated[float, Field(gt=0, description="times the range of one interval's")] = 2
     """Lag moves the difference back and forth with the rates: loss that goes on is even beside that."""
+    lost_unsteady: Annotated[float, Field(gt=0, description="of the mean rate; its range in the window")] = 0.5
+    """Above it traffic comes in bursts, and a whole one may lie between the two ends' counters."""
     lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean, without the largest")] = 0.6
     """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
-    lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, that is alike at another port")] = 0.25
+    lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, alike at another port")] = 0.25
     """Both ends may drift, by half of it each, and what is at the other end of other ports drifts as well."""
     lost_vouchers: Annotated[int, Field(ge=1, description="busy ports of a switch that vouch for its counters")] = 3
     """Of traffic one way: with fewer other ports drifting counters cannot be told from loss."""
@@ -155,9 +157,7 @@ class SlowRail(Thresholds):
     """50 MB/s of 400 Gb/s: less is management and heartbeats, and pauses of it say nothing."""
     paused_share: Annotated[float, Field(gt=0, lt=1, description="of the interval that a host pauses at least")] = 0.01
     """Healthy hosts pause for microseconds; a hundredth of the time is a hundredth of the throughput."""
-    stalled_share: Annotated[float, Field(gt=0, lt=1, description="of a second that a NIC waits for reads")] = (
-        0.05
-    )
+    stalled_share: Annotated[float, Field(gt=0, lt=1, description="of a second that a NIC waits for reads")] = 0.05
     """Told in hundredths, and a healthy NIC waits for one or two: more says that it sends slowly, too."""
     stalled_alone: Annotated[float, Field(gt=0, lt=1, description="of a second, where no pause confirms it")] = 0.3
     """Beyond it ConnectX counts an event of its own (outbound_pci_stalled_rd_events)."""
@@ -268,7 +268,7 @@ class Policy(Thresholds):
     interval_s: Annotated[float, Field(gt=0, description="s of one interval")] = 10.0
     """The usual period of polls: shorter ones see counters that the switch has not refreshed."""
     warm_up: Annotated[int, Field(ge=1, description="intervals before --since that a replay begins with")] = 18
-    """The longest that any detector looks back: ``miswire.ttl_s`` since neighbours, read each 60 s, were first heard."""
+    """The longest that any detector looks back: ``miswire.ttl_s`` since neighbours, read each minute, were heard."""
     life: Life = Life()
     hash_skew: HashSkew = HashSkew()
     miswire: Miswire = Miswire()

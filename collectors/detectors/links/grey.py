@@ -18,8 +18,10 @@ is still s and ``lost_even`` of the whole's.
 
 Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
 there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
-ratio, however unsteady the traffic and the lag. Where they flow one way alone, other ports of each switch have to
-vouch for it: if a quarter of them seem to lose a quarter as much towards the same end, the device's lag drifts.
+ratio. Where rates are unsteady within intervals too (they moved by more than ``lost_unsteady`` of their mean) a whole
+burst may lie between the two ends' counters, at the window's begin and at its end: there B is twice the range of the
+rates, and only what is more adds up to loss. Where packets flow one way alone, other ports of each switch have to vouch
+for it: if a quarter of them seem to lose a quarter as much towards the same end, the device's lag drifts.
 """
 
 from __future__ import annotations
@@ -41,17 +43,22 @@ class Flow:
     lost: Floats
     """(m, channels)"""
     moved: Floats
-    """Range of the rates in the window and the interval before, by channel."""
+    """Range of the rates in the window and the interval before, by channel; of both directions the sum."""
     changed: Floats
     """How much the rate at the end differs from that before."""
     known: Mask
     """Told in each interval, with enough packets."""
 
-    def explained(self, spread: float) -> Floats:
+    def explained(self, spread: float, unsteady: float) -> Floats:
         """What lag of an interval explains of the sum of the lost."""
         uneven = spread * (self.lost.max(axis=0) - self.lost.min(axis=0))
-        found: Floats = np.minimum(self.moved, self.changed + uneven)
+        found: Floats = np.where(self.moved > unsteady, 2 * self.moved, np.minimum(self.least, self.changed + uneven))
         return found
+
+    @property
+    def least(self) -> Floats:
+        """The least that bounds what lag explains, where rates are steady."""
+        return self.moved
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,13 @@ class Both(Flow):
     two: Mask
     mine: Mask
     """This direction lost more than the other."""
+    ratio: Floats
+    """Range of what either end sends over what it receives."""
+
+    @property
+    def least(self) -> Floats:
+        """As of one direction, or less where the ratio of both is steadier than they are."""
+        return np.minimum(self.moved, np.where(self.two, self.ratio, np.inf))
 
 
 class Grey:
@@ -114,7 +128,7 @@ class Grey:
         least, total = self.policy.lost_share, now.lost.sum(axis=0)
         lower = np.sort(now.lost, axis=0)[: length - self.policy.lost_steps].mean(axis=0)
         even = lower >= np.maximum(least, self.policy.lost_even * total / length)
-        beyond = total >= now.explained(self.policy.lost_uneven) + length * least
+        beyond = total >= now.explained(self.policy.lost_uneven, self.policy.lost_unsteady) + length * least
         found = now.known & now.mine & beyond & even
         for at in np.flatnonzero(found).tolist():
             channel = int(channels[at])
@@ -128,14 +142,14 @@ class Grey:
         sent = self.sums.window(peers, length)[0]
         two: Mask = np.any(np.nan_to_num(sent) >= self.policy.lost_packets, axis=0)
         idle = ~self.sums.ever[peers] | np.isfinite(sent).all(axis=0)
-        moved, changed = self._ratios(channels, length)
+        ratio, changed = self._ratios(channels, length)
         known: Mask = there.known & np.where(two, back.known, idle)
         mine: Mask = ~two | (there.lost.sum(axis=0) >= back.lost.sum(axis=0))
         return Both(
             np.where(two, there.lost + back.lost, there.lost),
-            np.where(two, np.minimum(there.moved + back.moved, moved), there.moved),
+            np.where(two, there.moved + back.moved, there.moved),
             np.where(two, np.minimum(there.changed + back.changed, changed), there.changed),
-            known, two, mine,
+            known, two, mine, ratio,
         )  # fmt: skip
 
     def _flow(self, channels: Ints, length: int) -> Flow:
