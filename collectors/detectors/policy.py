@@ -190,7 +190,7 @@ class Incast(Thresholds):
     """Without marks only line rate but for a collective's idle phases shows that the queue stood."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0
     """Three or more at line rate pass it before they slow down; a tree's two children do not."""
-    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.15
+    paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.10
     """Senders to one port alone stand still for most of the time; beside an all-to-all for a fifth."""
     host_pause_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the host pauses")] = 0.05
     """Who pauses its leaf is a slow receiver (slow-rail) or a storm, however many send to it."""
