@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup
 DEMO := examples/hpn7-pod.yaml
 WORKERS ?= 2
 
-.PHONY: help setup system parts peers demo test lint format docs bench lock clean
+.PHONY: help setup system parts peers demo test lint format docs bench score lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made.
@@ -80,6 +80,12 @@ bench: setup system parts peers ## Time plans, solvers, sources and stores again
 	$(BIN)/python benchmarks/gnmi.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/skew.py
+	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/detectors_day.py
+
+score: setup ## Score the detectors on simulated faults: the README's table.
+	$(BIN)/python benchmarks/detection/run.py --scale 1024 --scale 15360
 
 lock: setup ## Write requirements.lock again: the newest versions pyproject.toml allows.
 	$(BIN)/python .ci/lock
