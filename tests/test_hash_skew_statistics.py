@@ -100,7 +100,7 @@ def test_false_alarms_keep_to_the_level(kind: str, given_as: str, members: int, 
         c = rng.multinomial(4 * flows, real).astype(float)
         c = c[c > 0]
         shown = {"exact": sampled(real, np.ones(members)), "sflow": sampled(c, np.ones(members)),
-                 "counters": counted(c, np.ones(members))}[given_as]  # fmt: skip
+                 "counters": counted(c, np.ones(members), LEVEL)}[given_as]  # fmt: skip
         thrown = shown.rows if given_as == "sflow" else real[None, :]
         drawn = np.sort(throws(shown.rows, members, 1.0, DRAWS, 100 + number))
         seen = throws(thrown, members, 1.0, trials, 200 + number)
@@ -128,6 +128,38 @@ def test_power_against_two_fold_collapse_over_eight_groups(members: int, flows: 
     seen = (2 * (few + flows) - flows).reshape(-1, 8).sum(axis=1)
     above = len(kept) - np.searchsorted(kept, seen * (1 - 1e-9))
     assert least <= ((1 + above) / (1 + len(kept)) < 1e-4).mean() <= most
+
+
+@pytest.mark.parametrize("errors", [-3.0, -1.5, 0.0])
+def test_samples_that_miss_a_part_of_the_heaviest_flow_make_no_false_alarms(errors: float) -> None:
+    """A flow of four tenths, and samples that show so many standard errors less of it."""
+    rng = np.random.default_rng(17)
+    real = np.concatenate([[0.4], 0.6 * weights("lognormal", 511, rng)])
+    heavy = round(2048 * 0.4 + errors * np.sqrt(2048 * 0.4 * 0.6))
+    c = np.concatenate([[heavy], rng.multinomial(2048 - heavy, real[1:] / 0.6)]).astype(float)
+    c = c[c > 0]
+    seen = throws(real[None, :], 64, 1.0, 20_000, 300)
+
+    def wrong(rows: npt.NDArray[np.float64]) -> float:
+        above = DRAWS - np.searchsorted(np.sort(throws(rows, 64, 1.0, DRAWS, 301)), seen)
+        return float(((1 + above) / (1 + DRAWS) <= LEVEL).mean())
+
+    assert wrong(counted(c, np.ones(64), LEVEL).rows) <= band(LEVEL, 20_000, DRAWS)
+    if errors == -3:
+        blurred = rng.dirichlet(c, 64)
+        assert wrong(blurred) > 3 * LEVEL, "a blur alone does not make up for it"
+
+
+def test_weights_beside_counters_are_tilted_by_the_level_and_flat_ones_are_not() -> None:
+    flat, steep = np.full(64, 4), np.array([400, *[4] * 60])
+
+    def heaviest(c: npt.NDArray[np.int_], level: float) -> float:
+        return float(counted(c, np.ones(16), level).rows[:, 0].mean())
+
+    assert heaviest(flat, 1e-4) == heaviest(flat, 1e-2) == pytest.approx(1 / 64, rel=0.3)
+    assert 400 / 640 < heaviest(steep, 1e-2) < heaviest(steep, 1e-6) < 0.75
+    assert np.isfinite(counted([10**9, 1], np.ones(4)).rows).all()
+    assert counted([7], np.ones(2)).rows == pytest.approx(1)
 
 
 def test_few_flows_beside_counters_are_not_judged() -> None:

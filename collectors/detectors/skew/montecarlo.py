@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ SURE = 4.0
 """Draws over 1/level, none as uneven, after which p is taken to be below the level."""
 BLURS = 64
 """Sets of weights that could have given the samples, beside counters."""
+UNLUCKY = 0.1
+"""Part of the level that samples are allowed to be unluckier with than the weights made of them (Berger, Boos 1994)."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,34 @@ def sampled(weights: npt.ArrayLike, loads: npt.ArrayLike) -> Thrown:
     return Thrown((c / c.sum())[None, :], np.asarray(loads, dtype=np.float64), same_samples(c))
 
 
-def counted(samples: npt.ArrayLike, loads: npt.ArrayLike, seed: int = 0) -> Thrown:
-    """A group whose loads are counters, with c samples of each flow beside them.
+def counted(samples: npt.ArrayLike, loads: npt.ArrayLike, level: float = 1e-4, seed: int = 0) -> Thrown:
+    """A group whose loads are counters, with c samples of each flow beside them; p is to be held to ``level``.
 
     What a flow really carried is known from its samples only; draws take turns with weights that could have given them
-    (Dirichlet(c), the Bayesian bootstrap), so that luck in sampling is no evidence.
+    (Dirichlet(c), the Bayesian bootstrap), so that luck in sampling is no evidence. Luck with the heaviest flows is the
+    same in all draws, so these weights are first tilted to as much Σw² as the samples allow.
     """
     c = np.asarray(samples, dtype=np.float64)
-    drawn = np.random.default_rng(seed).standard_gamma(np.broadcast_to(c, (BLURS, len(c))))
+    shape = c.sum() * _feared(c, NormalDist().inv_cdf(1 - UNLUCKY * level))
+    drawn = np.random.default_rng(seed).standard_gamma(np.broadcast_to(shape, (BLURS, len(c))))
     rows = drawn / drawn.sum(axis=1, keepdims=True)
     return Thrown(rows, np.asarray(loads, dtype=np.float64), beside_counters(c))
+
+
+def _feared(samples: Floats, errors: float) -> Floats:
+    """Weights with Σw² so many standard errors over what c samples of each flow say; they sum to 1.
+
+    The weights nearest to c/C for that are c/C·exp(t·c/C) (exponential tilting, Efron 1981). Σw² of Dirichlet(c) is
+    2(1 − Σw²)/C too large in the mean already: only what is missing is tilted, and flat weights not at all. No exponent
+    exceeds ``errors``, as w(w − Σw²)² is at most the variance.
+    """
+    total = samples.sum()
+    w = samples / total
+    squares = float((w**2).sum())
+    spread = float((w * (w - squares) ** 2).sum()) * total
+    tilt = errors / math.sqrt(spread) - (1 - squares) / spread if spread > 0 else 0.0
+    tilted = w * np.exp(max(tilt, 0.0) * (w - squares))
+    return np.asarray(tilted / tilted.sum())
 
 
 def enough(samples: npt.ArrayLike, members: int) -> bool:
