@@ -124,8 +124,9 @@ class Link(Thresholds):
     """A step of the rates while counters lag moves the difference in the interval it happens in and the next."""
     lost_uneven: Annotated[float, Field(gt=0, description="times the range of one interval's")] = 2
     """Lag moves the difference back and forth with the rates: loss that goes on is even beside that."""
-    lost_unsteady: Annotated[float, Field(gt=0, description="of the mean rate; its range in the window")] = 0.5
-    """Above it traffic comes in bursts, and a whole one may lie between the two ends' counters."""
+    lost_unsteady: Annotated[float, Field(gt=0, description="of the mean rate; its range in the window")] = 0.1
+    """Above it traffic comes in bursts, and a whole one may lie between the two ends' counters: jobs that repeat an
+    iteration move by a few hundredths, and with them what is lost."""
     lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean, without the largest")] = 0.6
     """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
     lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, alike at another port")] = 0.25
