@@ -127,6 +127,8 @@ class Link(Thresholds):
     lost_unsteady: Annotated[float, Field(gt=0, description="of the mean rate; its range in the window")] = 0.1
     """Above it traffic comes in bursts, and a whole one may lie between the two ends' counters: jobs that repeat an
     iteration move by a few hundredths, and with them what is lost."""
+    lost_late: Annotated[float, Field(gt=0, lt=1, description="of it, by which single losses differ")] = 0.04
+    """Loss of 2 % moves by 0.02 of what the rates do; late counters under bursts moved by 0.09 to 0.24."""
     lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean, without the largest")] = 0.6
     """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
     lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, alike at another port")] = 0.25

@@ -18,9 +18,9 @@ is still s and ``lost_even`` of the whole's.
 
 Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
 there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
-ratio. Where rates are unsteady within intervals too (they moved by more than ``lost_unsteady`` of their mean) a whole
-burst may lie between the two ends' counters, at the window's begin and at its end: there B is twice the range of the
-rates, and only what is more adds up to loss. Where packets flow one way alone, other ports of each switch have to vouch
+ratio. Where rates are unsteady (they moved by more than ``lost_unsteady`` of their mean) and what single intervals lost
+moved with them (by more than ``lost_late`` of that), counters are late and a whole burst may lie between those of the
+two ends, at the window's begin and at its end: there B is twice the range of the rates. Where packets flow one way alone, other ports of each switch have to vouch
 for it: if a quarter of them seem to lose a quarter as much towards the same end, the device's lag drifts.
 """
 
@@ -49,10 +49,12 @@ class Flow:
     known: Mask
     """Told in each interval, with enough packets."""
 
-    def explained(self, spread: float, unsteady: float) -> Floats:
+    def explained(self, policy: Thresholds) -> Floats:
         """What lag of an interval explains of the sum of the lost."""
-        uneven = spread * (self.lost.max(axis=0) - self.lost.min(axis=0))
-        found: Floats = np.where(self.moved > unsteady, 2 * self.moved, np.minimum(self.least, self.changed + uneven))
+        spread = self.lost.max(axis=0) - self.lost.min(axis=0)
+        bursts = (self.moved > policy.lost_unsteady) & (spread > policy.lost_late * self.moved)
+        steady = np.minimum(self.least, self.changed + policy.lost_uneven * spread)
+        found: Floats = np.where(bursts, 2 * self.moved, steady)
         return found
 
     @property
@@ -128,7 +130,7 @@ class Grey:
         least, total = self.policy.lost_share, now.lost.sum(axis=0)
         lower = np.sort(now.lost, axis=0)[: length - self.policy.lost_steps].mean(axis=0)
         even = lower >= np.maximum(least, self.policy.lost_even * total / length)
-        beyond = total >= now.explained(self.policy.lost_uneven, self.policy.lost_unsteady) + length * least
+        beyond = total >= now.explained(self.policy) + length * least
         found = now.known & now.mine & beyond & even
         for at in np.flatnonzero(found).tolist():
             channel = int(channels[at])
