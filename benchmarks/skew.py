@@ -179,7 +179,7 @@ def main() -> None:
     """Print the tables that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (an hour)")
-    parser.add_argument("--luck", action="store_true", help="only what bad luck with samples does beside counters")
+    parser.add_argument("--luck", action="store_true", help="only what bad luck with samples does (2 minutes)")
     asked = parser.parse_args()
     for line in luck() if asked.luck else everything(asked.full):
         print(line, flush=True)
