@@ -65,6 +65,15 @@ def test_late_early_and_wrong_subjects_are_false() -> None:
     assert tally([truth]) == (1, 0, 0, 0, 0)
 
 
+def test_a_swap_is_the_same_at_the_other_ends_of_its_cables() -> None:
+    here, there, third = places(PLAN).below[:3]
+    ends = [{"device": end.device, "port": end.port} for end in (here, there)]
+    truth = replace(TRUTH, code="miswire", cause="swap", kind="miswire", subject={"ends": ends})
+    far = [{"device": end.far, "port": end.far_port} for end in (here, there, third)]
+    assert tally([truth], told(120, {"ends": far[:2]}, "miswire", "swap")) == (1, 1, 1, 0, 0)
+    assert tally([truth], told(120, {"ends": far[2:]}, "miswire", "swap")) == (1, 0, 0, 1, 0)
+
+
 @cache
 def run_of(kind: str, number: int = 0) -> Made:
     return made(Case(PLAN, "single", (kind,), number))

@@ -130,8 +130,9 @@ def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
     """Whether a finding is about a fault: the code, and a subject that is the fault's.
 
     A link matches by either end, a group or trunk by any member, a host's rail by its NIC's ports or the leaf's ports
-    that they are cabled to, a device by its name. A fault of the whole network (or of a tier of it) matches by a tier
-    of it (by that tier), or by any switch there.
+    that they are cabled to, a device by its name. Cables that are swapped match by their planned other ends too: that
+    is the same swap, and of a breakout cable only its single ends can be. A fault of the whole network (or of a tier of
+    it) matches by a tier of it (by that tier), or by any switch there.
     """
     if finding.code != truth.code:
         return False
@@ -141,7 +142,8 @@ def matches(plan: Plan, truth: Truth, finding: Finding) -> bool:
             return bool(theirs["network"] == mine["network"] and mine.get("tier") in (None, theirs.get("tier")))
         return _device(theirs) in _switches(plan, mine.get("tier"))
     if set(mine) & {"link", "ends", "ports", "rail"}:
-        return bool(_ends(plan, mine) & _ends(plan, theirs))
+        here = _ends(plan, mine)
+        return bool((here | _cabled(plan, here) if "ends" in mine else here) & _ends(plan, theirs))
     return _device(mine) is not None and _device(mine) == _device(theirs)
 
 
@@ -165,6 +167,15 @@ def _ends(plan: Plan, subject: Mapping[str, Any]) -> set[tuple[str, str]]:
         if "rail" in subject:
             found |= _rail(plan, device, int(subject["rail"]))
     return found
+
+
+def _cabled(plan: Plan, ends: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The planned other ends of links, by device and port."""
+    names, ports, links = plan.fabric.device_names(), plan.fabric.ports["name"], plan.fabric.links
+    links = links.filter(pl.col("b_device").is_not_null())
+    sides = [list(zip(names.gather(links[f"{s}_device"]), ports.gather(links[f"{s}_port"]), strict=True)) for s in "ab"]
+    pairs = zip(*sides, strict=True)
+    return {far for a, b in pairs for near, far in ((a, b), (b, a)) if near in ends}
 
 
 def _rail(plan: Plan, host: str, rail: int) -> set[tuple[str, str]]:
