@@ -194,7 +194,8 @@ class Incast(Thresholds):
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0
     """Three or more at line rate pass it before they slow down; a tree's two children do not."""
     paused_share: Annotated[float, Field(gt=0, le=1, description="of the interval that senders are paused")] = 0.10
-    """Senders to one port alone stand still for most of the time; beside an all-to-all for a fifth."""
+    """Senders to one port alone stand still for most of the time; beside an all-to-all for a fifth, or half of
+    that where jobs idle."""
     host_pause_share: Annotated[float, Field(gt=0, le=1, description="of the interval that the host pauses")] = 0.05
     """Who pauses its leaf is a slow receiver (slow-rail) or a storm, however many send to it."""
     senders: Annotated[int, Field(ge=2, description="senders at least")] = 6
