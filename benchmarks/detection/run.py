@@ -12,6 +12,7 @@ that is interrupted prints the table of what it has, which is a fair sample: cas
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 if __name__ == "__main__":
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a run's tables are small: threads would only wait for each other
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.detection.cases import Case, Made, cases, made

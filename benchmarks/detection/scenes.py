@@ -27,6 +27,8 @@ HASHES = ("polarised-hash", "low-entropy", "regular-ports")
 QUEUE_PAIRS = 32
 SAMPLING = {"many": 1_000_000, "few": 20_000_000}
 """A frame in so many becomes a flow sample; the second on paths that are pinned, where flows are few."""
+LARGE, LARGE_SAMPLING = 1000, {"many": 5_000_000, "few": 20_000_000}
+"""The same of fabrics of so many hosts: half a million samples an interval instead of three million."""
 BUSY = 0.01
 """Of line rate: a port that receives less has next to nothing to lose."""
 
@@ -38,10 +40,15 @@ def ordinary(fabric: str, rng: np.random.Generator, kinds: Collection[str]) -> S
     settings = Settings(
         seconds=LEAST_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.1, 1.0)),
         refresh=float(rng.choice([0.0, 0.0, 2.0, 5.0])), seed=int(rng.integers(2**31)),
-        sampling=SAMPLING["many"] if hashes else SAMPLING["few"] if "incast" in kinds else 0,
+        sampling=sampling(fabric, "many" if hashes else "few") if hashes or "incast" in kinds else 0,
         detail="link-errors" in kinds,
     )  # fmt: skip
     return _scenario(fabric, jobs, settings, QUEUE_PAIRS if hashes else None)
+
+
+def sampling(fabric: str, which: str) -> int:
+    """Frames a flow sample."""
+    return (LARGE_SAMPLING if plan_of(fabric).fabric.hosts.height >= LARGE else SAMPLING)[which]
 
 
 def _scenario(fabric: str, jobs: list[Job], settings: Settings, queue_pairs: int | None) -> Scenario:
@@ -74,7 +81,7 @@ def healthy(fabric: str, rng: np.random.Generator) -> tuple[Scenario, tuple[Main
     settings = Settings(
         seconds=HEALTHY_SECONDS, interval=INTERVAL, idle=float(rng.uniform(0.05, 4.0)),
         refresh=float(rng.choice([0.0, 2.0, 5.0, 10.0])), seed=int(rng.integers(2**31)),
-        sampling=SAMPLING["many"] if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
+        sampling=sampling(fabric, "many") if flavour < 2 else 0, detail=bool(rng.random() < 0.3),
         bursts=float(rng.choice([0.0, 1.0, 1.0]) * rng.uniform(0.01, 0.05)),
     )  # fmt: skip
     scenario = _scenario(fabric, jobs, settings, {0: 1, 1: QUEUE_PAIRS}.get(flavour))
