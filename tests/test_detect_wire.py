@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.detection import wire
+from benchmarks.detection import wire, wire_compare
 from benchmarks.detection.plans import plan_of
 from collectors.store.line import counter_lines
 from collectors.store.series import SeriesTags
@@ -34,19 +34,19 @@ def test_a_fault_over_the_wire_is_the_fault_in_the_tables(kind: str, way: str, t
 
 def test_every_fault_has_a_way_and_what_detectors_read_has_one() -> None:
     assert set(wire.WAYS) | set(wire.STORES) <= set(KINDS)
-    assert set(wire.WAYS.values()) | {"snmp"} == set(wire.SPEAKS)
+    assert set(wire.WAYS.values()) | {"snmp"} == set(wire_compare.SPEAKS)
     for name in ("rx_bytes", "rx_pfc_frames_p3", "queue_watermark_bytes_q3", "lldp_system", "uptime_seconds"):
-        assert any(wire.unit(name, protocols) is not None for protocols in wire.SPEAKS.values()), name
-    assert {"rx_bytes", "oper_status", "rx_pfc_pause_seconds", "lldp_system"} <= wire.read_by_detectors()
+        assert any(wire_compare.unit(name, protocols) is not None for protocols in wire_compare.SPEAKS.values()), name
+    assert {"rx_bytes", "oper_status", "rx_pfc_pause_seconds", "lldp_system"} <= wire_compare.read_by_detectors()
 
 
 def test_what_differs_is_counted_by_column() -> None:
     one = table([(0, "Ethernet0", 5, 1.0), (0, "Ethernet1", 7, None)])
-    assert wire.compared(one, one) == (3, {})
+    assert wire_compare.compared(one, one) == (3, {})
     other = table([(0, "Ethernet0", 5, 1.0 + 1e-9), (0, "Ethernet2", 7, None)])
-    assert wire.compared(one, other) == (3, {"rx_bytes": 2, "speed_gbps": 1})
-    assert wire.compared(one, one.drop("rx_bytes")) == (3, {"rx_bytes": 2})
-    assert wire.compared(one.drop("rx_bytes"), one) == (1, {"rx_bytes": 2})
+    assert wire_compare.compared(one, other) == (3, {"rx_bytes": 2, "speed_gbps": 1})
+    assert wire_compare.compared(one, one.drop("rx_bytes")) == (3, {"rx_bytes": 2})
+    assert wire_compare.compared(one.drop("rx_bytes"), one) == (1, {"rx_bytes": 2})
 
 
 def table(rows: list[tuple[int, str, int | None, float | None]]) -> pl.DataFrame:
@@ -60,9 +60,9 @@ def test_what_no_protocol_has_is_not_expected_of_it() -> None:
     made = table([(0, "Ethernet0", 5, 1.0)]).with_columns(
         device=pl.lit(leaf), fec_corrected_codewords=pl.lit(3, pl.UInt64), rx_pfc_pause_seconds_p3=pl.lit(0.0123456)
     )
-    assert wire.carried(made, [leaf], "snmp").row(0)[4:] == (5, 1.0, None, 0.012)
-    assert wire.carried(made, [leaf], "sonic").row(0)[4:] == (5, 1.0, 3, 0.012346)
-    assert wire.carried(made, [], "snmp").row(0)[4:] == (5, 1.0, 3, 0.012346)
+    assert wire_compare.carried(made, [leaf], "snmp").row(0)[4:] == (5, 1.0, None, 0.012)
+    assert wire_compare.carried(made, [leaf], "sonic").row(0)[4:] == (5, 1.0, 3, 0.012346)
+    assert wire_compare.carried(made, [], "snmp").row(0)[4:] == (5, 1.0, 3, 0.012346)
 
 
 def test_a_clock_that_steps_gives_recorded_time_back() -> None:

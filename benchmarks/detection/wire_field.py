@@ -1,8 +1,7 @@
-"""A field of devices that speak on loopback, and the collector that takes in what they say, interval by interval.
+"""The collector's side of a field of devices: what they say on loopback is taken in, interval by interval.
 
-Switches answer SNMP or stream gNMI and send sFlow, hosts have their agent. The sources, the collector, the bus and the
-writer are those of ``railwright collect``; only the schedule is not: each interval is put on the wire, every device is
-asked once, and the next interval follows when all that was said has come.
+The sources, the collector, the bus and the writer are those of ``railwright collect``; only the schedule is not: each
+interval is put on the wire, every device is asked once, and the next interval follows when all that was said has come.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,114 +18,29 @@ from typing import Any, cast
 
 import polars as pl
 
+from benchmarks.detection.wire_devices import HERE, SECRETS, SWITCH_SOURCES, Day, Devices
 from collectors import registry
 from collectors.bus.memory import MemoryBus
 from collectors.collector import Collector
 from collectors.running import all_targets
 from collectors.schedule import AGAIN
-from collectors.secrets import Secrets
 from collectors.settings import Collect, read, with_secrets
 from collectors.sources import Listening, Outcome, Poll, Polled, Target
 from collectors.sources.gnmi.source import Gnmi
-from collectors.sources.sflow.encode import Datagrams, Encoder
+from collectors.sources.sflow.encode import Datagrams
 from collectors.sources.sflow.source import SFlow
 from collectors.store import Store
-from collectors.targets import shards, targets
+from collectors.targets import shards
 from collectors.tasks import end
 from collectors.writer import GROUP, Writer
-from fabric.plan import Plan
-from railwright.replay.gnmi import Servers
-from railwright.replay.hosts import Hosts
-from railwright.replay.recording import Recording, standing, write_targets
-from railwright.replay.sflow import speakers
-from railwright.replay.snmp import Agents
 from railwright.replay.steps import Steps
 
-SECRETS = Secrets({"COMMUNITY": "loopback", "TOKEN": "loopback"})
-HERE = "127.0.0.1"
 HAND_OVER = 0.2
 """Seconds between two hand-overs of what listening sources gathered."""
 PATIENT, IMPATIENT = 30.0, 1.0
 """Seconds for a poll: of a device that answers, and of one that is silent then."""
 AHEAD = 32
 """Datagrams that may be on their way: few enough for the kernel's buffer."""
-SWITCH_SOURCES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "snmp": {"snmp": {"version": "2c", "community": "COMMUNITY", "slow_seconds": 0, "refresh_seconds": 86400}},
-    "openconfig": {"gnmi": {"mode": "openconfig", "insecure": True, "period": 1.0, "timeout": 1.0}},
-    "sonic": {"gnmi": {"mode": "sonic", "insecure": True, "period": 1.0, "timeout": 1.0}},
-}
-"""Settings of what switches are asked by, besides sFlow."""
-
-
-@dataclass(frozen=True)
-class Day:
-    """What is put on the wire: whole tables of a run, and its plan. ``switches`` of those that are in the tables."""
-
-    plan: Plan
-    times: Sequence[int]
-    counters: pl.DataFrame
-    flows: pl.DataFrame
-    switches: tuple[str, ...]
-    hosts: tuple[str, ...]
-
-    @staticmethod
-    def of(plan: Plan, counters: pl.DataFrame, flows: pl.DataFrame) -> Day:
-        """That of tables as the simulator makes them."""
-        everyone = counters["device"].unique().sort().to_list()
-        own = set(plan.fabric.switches["name"])
-        return Day(
-            plan, counters["time_ns"].unique().sort().to_list(), standing(counters), flows,
-            tuple(name for name in everyone if name in own), tuple(name for name in everyone if name not in own),
-        )  # fmt: skip
-
-    def recording(self, devices: tuple[str, ...]) -> Recording:
-        """Of some of its devices, switches at their management addresses."""
-        at = {one.device: one.address for one in targets(self.plan, 0)}
-        mine = pl.col("device").is_in(list(devices))
-        return Recording(
-            self.counters.filter(mine), self.flows.filter(mine), devices, {name: at.get(name, HERE) for name in devices}
-        )
-
-
-class Devices:
-    """The agents and servers of a day; ``way``: a key of SWITCH_SOURCES."""
-
-    def __init__(self, day: Day, way: str, steps: Steps) -> None:
-        self.day, self.way = day, way
-        self.switches, hosts = day.recording(day.switches), day.recording(day.hosts)
-        snmp = way == "snmp"
-        self.agents = Agents(self.switches, cast(Any, steps), SECRETS["COMMUNITY"]) if snmp else None
-        self.servers = None if snmp else Servers(self.switches, cast(Any, steps))
-        self.hosts = Hosts(hosts, cast(Any, steps), SECRETS["TOKEN"])
-        self.encoder = Encoder(speakers(self.switches))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def start(self) -> None:
-        """Answer in threads of their own."""
-        self._thread.start()
-        self.hosts.start()
-
-    def _serve(self) -> None:
-        while self.agents is not None and not self._over.is_set():
-            self.agents.serve(0.1)
-
-    def write_targets(self, path: Path) -> None:
-        """Where each answers, as ``collect`` reads it."""
-        asked: Any = self.agents or self.servers
-        own, others = path.with_suffix(".own"), path.with_suffix(".hosts")
-        write_targets(own, asked.places, next(iter(SWITCH_SOURCES[self.way])))
-        write_targets(others, self.hosts.places, "host")
-        path.write_text(own.read_text() + others.read_text().partition("\n")[2])
-
-    def close(self) -> None:
-        """End them all."""
-        self._over.set()
-        self._thread.join()
-        self.hosts.close()
-        for one in (self.agents, self.servers):
-            if one is not None:
-                one.close()
 
 
 def settings(day: Day, way: str, places: Path, ifindex: Mapping[str, Mapping[str, int]]) -> Collect:

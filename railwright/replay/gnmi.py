@@ -50,7 +50,9 @@ class Servers:
         self.places: dict[str, tuple[str, int]] = {}
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._told: dict[object, int] = {}
+        self._told: dict[tuple[str, str, object], int] = {}
+        """By device, target and stream: the time of what was written last."""
+        self._asked: set[tuple[str, str]] = set()
         self.messages = 0
         """Written to all streams since the beginning."""
         self._servers = [self._server(device, tls) for device in recording.devices]
@@ -73,7 +75,8 @@ class Servers:
         request = SubscribeRequest.FromString(next(requests))
         target = request.subscribe.prefix.target
         write = partial(_sonic, target) if target.endswith("_DB") else partial(_openconfig, device)
-        stream, synced = object(), False
+        stream, synced = (device, target, object()), False
+        self._asked.add((device, target))
         self._told[stream] = 0
         try:
             while context.is_active() and not self._over.is_set():
@@ -95,8 +98,14 @@ class Servers:
         return message
 
     def told(self, time_ns: int) -> bool:
-        """Whether every stream has been written the samples of that time."""
-        return all(told == time_ns for told in tuple(self._told.values()))
+        """Whether every stream has been written the samples of that time; one that ended is awaited again.
+
+        Who hears nothing for long connects anew, and has no stream meanwhile.
+        """
+        streams = dict(self._told)
+        there = {(device, target) for device, target, _ in streams}
+        everyone = {device for device, _ in there} == set(self.recording.devices)
+        return everyone and there >= self._asked and all(told == time_ns for told in streams.values())
 
     def close(self) -> None:
         """End all streams."""
