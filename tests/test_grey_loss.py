@@ -66,7 +66,10 @@ class Traffic:
 
 
 def traffic(kind: str, ways: str, rng: np.random.Generator) -> Traffic:
-    """Steady, or with steps at any time, bursts of any period, a ramp, or noise; ``ways``: one, the same, or any."""
+    """Steady, or with steps at any time, bursts of any period, a ramp, noise, or jobs that stand still for a while.
+
+    ``ways``: one, the same, or any. What goes on while jobs stand still is a few hundredths, in bursts of its own.
+    """
     end = STEP * INTERVALS + 1
     edges: Floats
     factor: Floats
@@ -80,6 +83,11 @@ def traffic(kind: str, ways: str, rng: np.random.Generator) -> Traffic:
     elif kind == "noise":
         edges = np.arange(-50, end, rng.uniform(1, 12))
         factor = np.maximum(1 + rng.uniform(0.005, 0.3) * rng.standard_normal((len(edges), 1)), 0)
+    elif kind == "stall":
+        edges = np.arange(-50, end, 3.0)
+        still = (edges > 100) & (edges < 190)
+        beside = rng.uniform(0.01, 0.3) * rng.exponential(1.0, (len(edges), NETWORK.ports))
+        factor = np.where(still, 0.0, 1 + rng.uniform(0, 0.1) * rng.standard_normal(len(edges)))[:, None] + beside
     else:
         edges = np.sort(np.concatenate([[-50.0], rng.uniform(0, end, 4 if kind == "steps" else 0)]))
         factor = rng.uniform(0, 2, (len(edges), NETWORK.ports)) if kind == "steps" else np.ones((1, 1))
@@ -132,7 +140,7 @@ def _told(rose: Floats, came: Mask) -> Any:
     )
 
 
-KINDS = st.sampled_from(["steady", "steps", "bursts", "ramp", "noise"])
+KINDS = st.sampled_from(["steady", "steps", "bursts", "ramp", "noise", "stall"])
 WAYS = st.sampled_from(["one", "same", "any"])
 PERIODS = st.sampled_from([0.0, 1.0, 2.0, 2.5, 5.0, 10.0])
 """Those that divide the interval: the lag of a device is always the same."""

@@ -129,6 +129,8 @@ class Link(Thresholds):
     iteration move by a few hundredths, and with them what is lost."""
     lost_late: Annotated[float, Field(gt=0, lt=1, description="of it, by which single losses differ")] = 0.04
     """Loss of 2 % moves by 0.02 of what the rates do; late counters under bursts moved by 0.09 to 0.24."""
+    lost_steps_of: Annotated[float, Field(gt=0, description="of the mean rate; above it rates step")] = 1.0
+    """A job that stalls or begins: means of an interval then say too little of what lag does at either end of it."""
     lost_even: Annotated[float, Field(ge=0, lt=1, description="of the mean, without the largest")] = 0.6
     """What began within the window's first interval leaves 0.69 in four; what comes and goes leaves nothing."""
     lost_alike: Annotated[float, Field(gt=0, lt=1, description="of a link's loss, alike at another port")] = 0.25
@@ -189,6 +191,10 @@ class Incast(Thresholds):
     """Half of line rate while the job is not idle, as it may be for 40 % of its time: below, the port has room."""
     marked_share: Annotated[float, Field(gt=0, le=1, description="of the curve's Pmax that packets are marked")] = 0.25
     """An incast beside an all-to-all marks 0.4 of Pmax over an interval; an all-to-all's own last flows a fiftieth."""
+    echoed_share: Annotated[
+        float, Field(gt=0, le=1, description="of its rail's marked packets that come to the NIC, by what NICs count")
+    ] = 1 / 3
+    """Where switches tell neither queues nor marks. Collisions that pause six senders bring six NICs a sixth each."""
     unmarked_rate_share: Annotated[float, Field(gt=0, le=1, description="of line rate, where nothing is marked")] = 0.7
     """Without marks only line rate but for a collective's idle phases shows that the queue stood."""
     queue_kmax: Annotated[float, Field(gt=0, description="times Kmax that the queue's watermark reached")] = 2.0

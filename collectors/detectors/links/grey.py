@@ -18,10 +18,11 @@ is still s and ``lost_even`` of the whole's.
 
 Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
 there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
-ratio. Where rates are unsteady (they moved by more than ``lost_unsteady`` of their mean) and what single intervals lost
+difference, each over its own mean. Where rates are unsteady (they moved by more than ``lost_unsteady`` of their mean) and what single intervals lost
 moved with them (by more than ``lost_late`` of that), counters are late and a whole burst may lie between those of the
-two ends, at the window's begin and at its end: there B is twice the range of the rates. Where packets flow one way
-alone, other ports of each switch have to vouch for it: if a quarter of them seem to lose a quarter as much towards the
+two ends, at the window's begin and at its end: there B is twice the range of the rates. Where they moved by more than
+``lost_steps_of`` of the mean (a job stalls or begins), means of an interval do not bound what the rate was at its ends:
+there B is their range. Where packets flow one way alone, other ports of each switch have to vouch for it: if a quarter of them seem to lose a quarter as much towards the
 same end, the device's lag drifts.
 """
 
@@ -55,6 +56,7 @@ class Flow:
         spread = self.lost.max(axis=0) - self.lost.min(axis=0)
         bursts = (self.moved > policy.lost_unsteady) & (spread > policy.lost_late * self.moved)
         steady = np.minimum(self.least, self.changed + policy.lost_uneven * spread)
+        steady = np.where(self.moved > policy.lost_steps_of, self.moved, steady)
         found: Floats = np.where(bursts, 2 * self.moved, steady)
         return found
 
@@ -71,13 +73,13 @@ class Both(Flow):
     two: Mask
     mine: Mask
     """This direction lost more than the other."""
-    ratio: Floats
-    """Range of what either end sends over what it receives."""
+    between: Floats
+    """Range of the difference between what either end sends and receives."""
 
     @property
     def least(self) -> Floats:
-        """As of one direction, or less where the ratio of both is steadier than they are."""
-        return np.minimum(self.moved, np.where(self.two, self.ratio, np.inf))
+        """As of one direction, or less where the difference of both is steadier than they are."""
+        return np.minimum(self.moved, np.where(self.two, self.between, np.inf))
 
 
 class Grey:
@@ -145,14 +147,14 @@ class Grey:
         sent = self.sums.window(peers, length)[0]
         two: Mask = np.any(np.nan_to_num(sent) >= self.policy.lost_packets, axis=0)
         idle = ~self.sums.ever[peers] | np.isfinite(sent).all(axis=0)
-        ratio, changed = self._ratios(channels, length)
+        between, changed = self._between(channels, length)
         known: Mask = there.known & np.where(two, back.known, idle)
         mine: Mask = ~two | (there.lost.sum(axis=0) >= back.lost.sum(axis=0))
         return Both(
             np.where(two, there.lost + back.lost, there.lost),
             np.where(two, there.moved + back.moved, there.moved),
             np.where(two, np.minimum(there.changed + back.changed, changed), there.changed),
-            known, two, mine, ratio,
+            known, two, mine, between,
         )  # fmt: skip
 
     def _flow(self, channels: Ints, length: int) -> Flow:
@@ -163,12 +165,12 @@ class Grey:
         moved, changed = _rates(sent, received)
         return Flow((sent - received)[:length] / mean, moved / mean, changed / mean, known)
 
-    def _ratios(self, channels: Ints, length: int) -> tuple[Floats, Floats]:
-        """Range and change of what either end sends over what it receives, as a share."""
-        sent, received = self.sums.window(channels, length + 1)
+    def _between(self, channels: Ints, length: int) -> tuple[Floats, Floats]:
+        """Range and change of the difference between what either end sends and receives, each over its own mean."""
+        there = self.sums.window(channels, length + 1)
         back = self.sums.window(self.sums.peer[channels], length + 1)
-        ends = [over / np.maximum(under, 1.0) for over, under in ((sent, back[1]), (received, back[0]))]
-        return _rates(*(end / np.maximum(end.mean(axis=0), 1e-12) for end in ends))
+        means = [np.maximum(sent[:length].mean(axis=0), 1.0) for sent, _ in (there, back)]
+        return _rates(*(there[end] / means[0] - back[1 - end] / means[1] for end in (0, 1)))
 
     def _alone(self, channel: int, length: int, lost: float, *, both: bool) -> bool:
         """Whether this channel's loss is its own, and not shared by ports of a device at either end."""
