@@ -18,12 +18,13 @@ is still s and ``lost_even`` of the whole's.
 
 Where packets flow both ways the sum of both directions is judged, each over its own mean: lag has opposite signs
 there. One end reads what it sends and what it receives at the same time, so that B is then at most the range of their
-difference, each over its own mean. Where rates are unsteady (they moved by more than ``lost_unsteady`` of their mean) and what single intervals lost
-moved with them (by more than ``lost_late`` of that), counters are late and a whole burst may lie between those of the
-two ends, at the window's begin and at its end: there B is twice the range of the rates. Where they moved by more than
-``lost_steps_of`` of the mean (a job stalls or begins), means of an interval do not bound what the rate was at its ends:
-there B is their range. Where packets flow one way alone, other ports of each switch have to vouch for it: if a quarter of them seem to lose a quarter as much towards the
-same end, the device's lag drifts.
+difference, each over its own mean. Where rates are unsteady (they moved by more than ``lost_unsteady`` of their mean)
+and what single intervals lost moved with them (by more than ``lost_late`` of that), counters are late and a whole
+burst may lie between those of the two ends, at the window's begin and at its end: there B is twice the range of the
+rates. Where they moved by more than ``lost_steps_of`` of the mean (a job stalls or begins), means of an interval do
+not bound what the rate was at its ends: there B is their range. Where packets flow one way alone, other ports of each
+switch have to vouch for it: if a quarter of them seem to lose a quarter as much towards the same end, the device's lag
+drifts.
 """
 
 from __future__ import annotations
