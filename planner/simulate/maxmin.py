@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FULL = 1e-9
 """Shares that differ by this part of themselves are one."""
+LEFT, OPEN = 0, 1
+"""Columns of a channel: what is left of its speed, and how many flows share it."""
 
 
 @njit(cache=True, nogil=True)
@@ -30,10 +32,12 @@ def fair_rates(start: Small, items: Small, capacity: Floats, limit: Floats) -> F
     """
     flows, channels = len(start) - 1, len(capacity)
     by_start, by_items = _transposed(start, items, channels)
-    left, open_flows = capacity.copy(), (by_start[1:] - by_start[:-1]).astype(np.int64)
+    share_of = np.empty((channels, 2))
+    for channel in range(channels):
+        share_of[channel, LEFT], share_of[channel, OPEN] = capacity[channel], by_start[channel + 1] - by_start[channel]
     rates = np.full(flows, -1.0)
-    order = np.argsort(limit)
-    keys, heap, size = _heap(left, open_flows)
+    order = _by_limit(limit)
+    keys, heap, size = _heap(share_of)
     next_limit = 0
     while True:
         while next_limit < flows and rates[order[next_limit]] >= 0:
@@ -41,41 +45,52 @@ def fair_rates(start: Small, items: Small, capacity: Floats, limit: Floats) -> F
         share, channel = np.inf, -1
         while size:
             channel = heap[0]
-            share = max(left[channel], 0.0) / open_flows[channel] if open_flows[channel] else np.inf
-            if share <= keys[channel] * (1 + FULL):
+            of = share_of[channel]
+            share = max(of[LEFT], 0.0) / of[OPEN] if of[OPEN] else np.inf
+            if share <= keys[0] * (1 + FULL):
                 break
-            keys[channel] = share
             if share == np.inf:
                 size -= 1
-                heap[0] = heap[size]
-            _sink(heap, keys, 0, size)
+                share, channel = keys[size], heap[size]
+            _sink(heap, keys, 0, size, share, channel)
             channel = -1
         if next_limit < flows and limit[order[next_limit]] <= share:
             i = order[next_limit]
-            _freeze(i, limit[i], start, items, left, open_flows, rates)
+            _freeze(i, limit[i], start, items, share_of, rates)
         elif channel < 0:
             return rates
         else:
             for at in range(by_start[channel], by_start[channel + 1]):
                 if rates[by_items[at]] < 0:
-                    _freeze(by_items[at], share, start, items, left, open_flows, rates)
+                    _freeze(by_items[at], share, start, items, share_of, rates)
 
 
 @njit(cache=True, nogil=True)
-def _freeze(i: int, rate: float, start: Small, items: Small, left: Floats, open_flows: Ints, rates: Floats) -> None:
+def _by_limit(limit: Floats) -> Ints:
+    """Flows by their limits, in any order where none has one."""
+    for value in limit:
+        if value < np.inf:
+            return np.argsort(limit)
+    return np.arange(len(limit))
+
+
+@njit(cache=True, nogil=True)
+def _freeze(i: int, rate: float, start: Small, items: Small, share_of: Floats, rates: Floats) -> None:
     rates[i] = rate
     for at in range(start[i], start[i + 1]):
-        left[items[at]] -= rate
-        open_flows[items[at]] -= 1
+        of = share_of[items[at]]
+        of[LEFT] -= rate
+        of[OPEN] -= 1.0
 
 
 @njit(cache=True, nogil=True)
-def _transposed(start: Small, items: Small, channels: int) -> tuple[Ints, Small]:
+def _transposed(start: Small, items: Small, channels: int) -> tuple[Small, Small]:
     """Flows by channel."""
-    by_start = np.zeros(channels + 1, np.int64)
+    by_start = np.zeros(channels + 1, np.int32)
     for item in items:
         by_start[item + 1] += 1
-    by_start = np.cumsum(by_start)
+    for channel in range(channels):
+        by_start[channel + 1] += by_start[channel]
     filled = by_start[:-1].copy()
     by_items = np.empty(len(items), np.int32)
     for i in range(len(start) - 1):
@@ -86,28 +101,30 @@ def _transposed(start: Small, items: Small, channels: int) -> tuple[Ints, Small]
 
 
 @njit(cache=True, nogil=True)
-def _heap(left: Floats, open_flows: Ints) -> tuple[Floats, Small, int]:
-    """Keys of all channels, and a heap of those in use by key."""
-    keys = np.full(len(left), np.inf)
-    heap = np.empty(len(left), np.int32)
+def _heap(share_of: Floats) -> tuple[Floats, Small, int]:
+    """A heap of the channels in use by their shares, and the shares in the heap's order."""
+    keys = np.empty(len(share_of))
+    heap = np.empty(len(share_of), np.int32)
     size = 0
-    for channel in range(len(left)):
-        if open_flows[channel]:
-            keys[channel] = left[channel] / open_flows[channel]
+    for channel in range(len(share_of)):
+        if share_of[channel, OPEN]:
+            keys[size] = share_of[channel, LEFT] / share_of[channel, OPEN]
             heap[size] = channel
             size += 1
     for at in range(size // 2 - 1, -1, -1):
-        _sink(heap, keys, at, size)
+        _sink(heap, keys, at, size, keys[at], heap[at])
     return keys, heap, size
 
 
 @njit(cache=True, nogil=True)
-def _sink(heap: Small, keys: Floats, at: int, size: int) -> None:
+def _sink(heap: Small, keys: Floats, at: int, size: int, key: float, channel: int) -> None:
+    """Put a channel in at a place or below it."""
     while 2 * at + 1 < size:
         child = 2 * at + 1
-        if child + 1 < size and keys[heap[child + 1]] < keys[heap[child]]:
+        if child + 1 < size and keys[child + 1] < keys[child]:
             child += 1
-        if keys[heap[at]] <= keys[heap[child]]:
-            return
-        heap[at], heap[child] = heap[child], heap[at]
+        if key <= keys[child]:
+            break
+        keys[at], heap[at] = keys[child], heap[child]
         at = child
+    keys[at], heap[at] = key, channel
