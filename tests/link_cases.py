@@ -11,7 +11,7 @@ from test_simulate import four
 from test_simulate_faults import ring, script
 
 from collectors.detectors import Detector, Signal
-from collectors.detectors.interval import Intervals
+from collectors.detectors.intervals import Intervals
 from collectors.detectors.life import Lives
 from collectors.detectors.link import Link
 from collectors.detectors.policy import Policy

@@ -14,7 +14,8 @@ from test_simulate import INTENT, four
 
 from collectors.detectors import Signal
 from collectors.detectors.hash_skew import HashSkew
-from collectors.detectors.interval import Interval, Intervals
+from collectors.detectors.interval import Interval
+from collectors.detectors.intervals import Intervals
 from collectors.detectors.policy import Policy
 from collectors.detectors.skew.memory import Memory
 from collectors.detectors.skew.observe import Flows

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planned import planned
 
-from collectors.detectors.interval import MOST_AHEAD, Intervals
+from collectors.detectors.intervals import MOST_AHEAD, Intervals
 from collectors.detectors.view import View, view
 from collectors.rates import intervals
 from fabric.samples import schema

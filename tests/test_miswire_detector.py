@@ -15,7 +15,7 @@ from test_simulate import four
 from test_simulate_faults import run, up_ports
 
 from collectors.detectors import Signal
-from collectors.detectors.interval import Intervals
+from collectors.detectors.intervals import Intervals
 from collectors.detectors.miswire import Miswire
 from collectors.detectors.policy import Policy
 from collectors.detectors.view import NONE, view

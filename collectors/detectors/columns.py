@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no types
 from numba import njit
 
-from collectors.detectors.view import NONE, Ints, Mask, View
+from collectors.detectors.view import NONE, Ints, Mask
 from fabric.counters import parse
 from fabric.samples import KEYS
 
@@ -80,32 +80,6 @@ class Rows:
         return Last(value, *self._times[key])
 
 
-class Ids:
-    """Ids of the rows of a table; a table with the same rows as the one before costs next to nothing."""
-
-    def __init__(self, view: View) -> None:
-        """Nothing seen yet."""
-        self._ports = view.keys
-        self._devices = pl.DataFrame({"device": view.device_names, "id": range(len(view.device_names))})
-        self._known: tuple[pl.Series, pl.Series, Ints, Ints] | None = None
-
-    def of(self, device: pl.Series, port: pl.Series) -> tuple[Ints, Ints]:
-        """Device ids and port ids by row, NONE for what the plan does not have."""
-        if self._known is not None:
-            devices, ports, *ids = self._known
-            if device.equals(devices) and port.equals(ports):
-                return ids[0], ids[1]
-        rows = pl.DataFrame([device, port])
-        self._known = device, port, _joined(rows, self._devices), _joined(rows, self._ports)
-        return self._known[2:]
-
-
-def _joined(rows: pl.DataFrame, keys: pl.DataFrame) -> Ints:
-    found = rows.join(keys, on=[name for name in keys.columns if name != "id"], how="left", maintain_order="left")
-    ids: Ints = found["id"].fill_null(NONE).to_numpy()
-    return ids
-
-
 class Texts:
     """What each port said last, by column; what is the same as the last time costs next to nothing."""
 
@@ -129,7 +103,8 @@ class Texts:
         new = now.filter(pl.col("now").ne_missing(said.gather(heard)))
         if new.height:
             self._said[column] = said.scatter(new["port"], new["now"])
-            self.by_column.setdefault(column, {}).update(new.iter_rows())
+            texts = zip(new["port"].to_list(), new["now"].to_list(), strict=True)
+            self.by_column.setdefault(column, {}).update(texts)
 
 
 def counted(frame: pl.DataFrame) -> pl.DataFrame:

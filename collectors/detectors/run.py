@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collectors.detectors.interval import Intervals
+from collectors.detectors.intervals import Intervals
 from collectors.detectors.life import Lives, Maintenance
 from collectors.detectors.policy import Policy
 from collectors.detectors.view import View, view
