@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,16 @@ from link_cases import seen
 from storms import CODES, LEAF, Hands, hits, opened, simulated, the_job, walked, watched
 from test_simulate import four
 
+from benchmarks.detection.cases import Case
+from benchmarks.detection.cases import made as drawn_case
+from benchmarks.detection.wire_compare import carried
 from collectors.detectors import Signal
 from collectors.detectors.incast import Incast as IncastDetector
 from collectors.detectors.incast import buffer_bytes, fill_seconds
 from collectors.detectors.policy import Incast, Policy
 from collectors.detectors.run import watch
+from planner.simulate.reports import Interval
+from planner.simulate.telemetry import START_NS, intervals
 
 INCAST = {"kind": "incast", "host": "gpu-0005", "rail": 2, "start": 13, "end": 47}
 
@@ -64,6 +71,43 @@ def test_without_marks_the_watermark_and_pauses_upstream_show_it() -> None:
 def test_a_host_that_takes_too_little_is_no_incast(kind: str, made: tuple[str, str | None]) -> None:
     fault: dict[str, Any] = {"kind": kind, "host": "gpu-0000", "rail": 0, "start": 13, "end": 47}
     assert watched(simulated([fault], the_job(*made)), ["incast"]) == []
+
+
+def spoken(run: Sequence[Interval], way: str) -> list[Interval]:
+    """A run as it is known where switches are asked in one way, and hosts by their agents."""
+    switches = run[0].counters["device"].unique().to_list()
+    switches = [name for name in switches if not name.startswith("gpu-")]
+    return [replace(one, counters=carried(one.counters, switches, way)) for one in run]
+
+
+@pytest.mark.parametrize("made", [("all-reduce", None), ("all-to-all", None), ("all-reduce", "tree")])
+@pytest.mark.parametrize("senders", [8, 16])
+def test_nics_tell_the_pauses_that_openconfig_lacks(made: tuple[str, str | None], senders: int) -> None:
+    fault = INCAST | {"senders": senders}
+    hits(watched(spoken(simulated([fault], the_job(*made)), "openconfig"), ["incast"]), fault, within=3)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_nics_tell_the_marks_that_snmp_lacks(number: int) -> None:
+    drawn = drawn_case(Case("small", "single", ("incast",), number))
+    watching = watch(drawn.scenario.plan, codes=["incast"])
+    found = opened(walked(spoken(list(intervals(drawn.scenario)), "snmp"), watching))
+    (truth,) = drawn.truths
+    assert [row[1:] for row in found] == [("incast", "incast", dict(truth.subject))]
+    assert found[0][0] <= (truth.deadline_ns - START_NS) / 1e9
+
+
+def test_where_marks_come_from_everywhere_snmp_alone_does_not_tell_whose_they_are() -> None:
+    """A ring that collides on its way up brings marks to most NICs, the victim's a fifth of its rail's."""
+    assert watched(spoken(simulated([INCAST | {"senders": 8}]), "snmp"), ["incast"]) == []
+
+
+@pytest.mark.parametrize("way", ["snmp", "openconfig"])
+@pytest.mark.parametrize("kind", ["slow-receiver", "pfc-storm", ""])
+def test_what_nics_tell_makes_no_incast_of_others(way: str, kind: str) -> None:
+    fault: dict[str, Any] = {"kind": kind, "host": "gpu-0000", "rail": 0, "start": 13, "end": 47}
+    run = simulated([fault] if kind else [], the_job("all-to-all"))
+    assert watched(spoken(run, way), ["incast"]) == []
 
 
 VICTIM = {"tx_bytes": 0.5, "queue_tx_packets_q3": 1.5e7, "queue_ecn_marked_packets_q3": 2e6}
@@ -118,6 +162,24 @@ def test_where_nothing_is_marked_pauses_upstream_at_line_rate_are_evidence() -> 
     unmarked = {"queue_ecn_marked_packets_q3": 0.0, "tx_bytes": 0.9}
     assert len(by_hand(facing("gpu-0003"), 8, **unmarked)) == 1
     assert by_hand(facing("gpu-0003"), 0, **unmarked) == []
+
+
+NIC = {"rx_packets": 1.5e7, "ecn_marked_roce_packets": 2e6}
+
+
+@pytest.mark.parametrize(("others", "told"), [(0, 1), (2, 1), (3, 0)])
+def test_marks_that_nics_count_are_the_victims_where_most_come_to_it(others: int, told: int) -> None:
+    """Of switches that tell neither queue nor marks; ``others``: NICs that get as many marked packets."""
+    detector = IncastDetector(seen(), Policy())
+    made = Hands(detector)
+    victim, *rest = (facing(f"gpu-{number:04}") for number in (3, 0, 1, 2))
+    ports = np.flatnonzero(seen().host_facing & (seen().rail == 0) & detector.rules.ports)
+    rows: dict[int, dict[str, float]] = {int(port): {PAUSED: 0.0} for port in ports}
+    rows[victim] = {"tx_bytes": 5 * seen().capacity[victim]}
+    rows |= {int(seen().peer[port]): NIC for port in (victim, *rest[:others])}
+    made.run(2, {port: dict.fromkeys(values, 0.0) for port, values in rows.items()}, [])
+    rows |= {int(port): {PAUSED: 6.0} for port in ports[ports != victim][:8]}
+    assert len(made.run(3, rows, [])) == told
 
 
 @pytest.mark.parametrize("senders", [1, 5])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from collectors.detectors import Signal
 from collectors.detectors.interval import Interval
+from collectors.detectors.pauses.echoes import Echoes
 from collectors.detectors.pauses.lossless import lossless
 from collectors.detectors.pauses.places import host_rail, rails
 from collectors.detectors.policy import Policy
@@ -46,6 +47,8 @@ class Incast:
         self.rules = lossless(view)
         self.rail = rails(view)
         self.victims = view.host_facing & self.rules.ports
+        self._cabled = view.peer != NONE
+        self._echoes = Echoes(view, self.policy, self.rules)
         self._streak: Ints = np.zeros(view.ports, dtype=np.int64)
         self._rates = np.full(view.ports, np.nan)
         self._calm: Floats = np.zeros(view.ports)
@@ -61,7 +64,7 @@ class Incast:
         self._rates = rate
         if not pressed.any():
             self._streak[:] = 0
-            self._calm = self.rules.crude(interval, "tx_pfc_pause_seconds") / interval.nominal_s
+            self._calm = self._either_end(interval, "tx", self.rules.crude) / interval.nominal_s
             return []
         pressed &= ~(self._host_pauses(interval) >= self.policy.host_pause_share)
         self._streak = np.where(pressed, self._streak + 1, 0)
@@ -70,13 +73,17 @@ class Incast:
         return self._signals(interval, {p: fan for p, fan in fans.items() if fan.count >= self.policy.senders}, marked)
 
     def _marked(self, interval: Interval, fast: Mask) -> Floats:
-        """Share of each port's lossless packets that were marked; NaN where there are no marks at any fast port."""
-        if not (fast & self.rules.rose(interval, "queue_ecn_marked_packets")).any():
-            return np.full(self.view.ports, np.nan)
-        marks = self.rules.rise(interval, "queue_ecn_marked_packets")
-        sent = self.rules.rise(interval, "queue_tx_packets")
-        found: Floats = np.divide(marks, sent, out=np.full(len(sent), np.nan), where=sent > 0)
-        return found
+        """Share of each port's lossless packets that were marked; NaN where there are no marks at any fast port.
+
+        Where a switch tells neither queues nor marks, as the NIC at the other end says.
+        """
+        found: Floats = np.full(self.view.ports, np.nan)
+        if (fast & self.rules.rose(interval, "queue_ecn_marked_packets")).any():
+            marks = self.rules.rise(interval, "queue_ecn_marked_packets")
+            sent = self.rules.rise(interval, "queue_tx_packets")
+            np.divide(marks, sent, out=found, where=sent > 0)
+        blind = self._echoes.untold(interval, fast)
+        return np.where(blind, self._echoes.shares(interval), found) if blind.any() else found
 
     def _queues(self, interval: Interval, full: Mask, marked: Floats) -> Mask:
         """Ports whose queue was long: by its watermark and marks; where none are made, by pauses upstream."""
@@ -89,18 +96,28 @@ class Incast:
         # a watermark alone may be a burst too short for a single mark
         candidates = unmarked & long & (self.rules.gauge(interval, "queue_depth_bytes") >= self.rules.kmin)
         if candidates.any():
-            asks = self.rules.rate(interval, "tx_pfc_pause_seconds") >= self.policy.paused_share
+            asks = self._asked(interval) >= self.policy.paused_share
             upstream = np.bincount(self.view.device[asks], minlength=len(self.view.device_names)) > 0
             candidates &= upstream[self.view.device]
         return by_marks | candidates
 
     def _host_pauses(self, interval: Interval) -> Floats:
         """Share of the interval that a port was paused by its host."""
-        return np.nan_to_num(self.rules.rate(interval, "rx_pfc_pause_seconds"))
+        return self._either_end(interval, "rx", self.rules.rate)
 
     def _asked(self, interval: Interval) -> Floats:
         """Share of the interval that a port asked its neighbour to pause."""
-        return np.nan_to_num(self.rules.rate(interval, "tx_pfc_pause_seconds"))
+        return self._either_end(interval, "tx", self.rules.rate)
+
+    def _either_end(self, interval: Interval, way: str, read: Callable[[Interval, str], Floats]) -> Floats:
+        """Time of pauses that ports sent ("tx") or received: as they say, or who is at the other end of the cable.
+
+        NICs count pauses also where switches are asked in a way that does not carry them. 0 where neither says.
+        """
+        back = "rx" if way == "tx" else "tx"
+        own, far = (read(interval, f"{one}_pfc_pause_seconds") for one in (way, back))
+        found: Floats = np.nan_to_num(np.fmax(own, np.where(self._cabled, far[self.view.peer], np.nan)))
+        return found
 
     def _fan(self, interval: Interval, port: int) -> Fan:
         """Who sends to a port: by flow samples where there are enough, else by whose pauses rose."""
