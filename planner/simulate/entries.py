@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FULL = 1 - 1e-6
 LOAD, TOP, FLOWS, FIRST, BYTES, ACTIVE = range(6)
-"""Columns of ``sums``: Gb/s of all flows, of the fastest; flows, those that begin here; bytes; part of the time used."""
+"""Columns of ``sums``: Gb/s of all flows, of the fastest; flows, those that begin; bytes; part of the time used."""
 
 
 @dataclass(frozen=True)

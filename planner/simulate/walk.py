@@ -25,6 +25,8 @@ FAR = np.int8(100)
 """Distance where there is no way."""
 MOST_HOPS = 8
 """Channels of the longest path: host, leaf, spine, core, spine, leaf, host make six."""
+BEGIN, MEMBERS, TOTAL = 0, 1, 2
+"""Of a group: where its members are in the pool, how many, and the sum of their weights (0: each counts once)."""
 
 
 def near(wires: Wires) -> tuple[Near, Near]:
@@ -61,7 +63,6 @@ def _nearer(tier: Small, start: Small, items: Small, head: Small, of: Near, to: 
                     to[d, leaf] = of[n, leaf] + 1
 
 
-@njit(cache=True, nogil=True)
 def walk(
     first: Small,
     last: Small,
@@ -84,14 +85,28 @@ def walk(
     width (members take equal ranges). ``lists``: start and items of the channels up, down and across. ``weight``: of
     each channel among the members of its group; one of weight w counts as w members.
     """
+    # what is not looked up is never written, and so takes no memory
+    groups = np.zeros((2, *below.shape, 3), dtype=np.int32)
+    args = (first, last, pins, hashes, hash_of, bits, below, any_way, lists, weight, head, leaf_column)
+    hops: Hops = _walk(*args, groups)
+    return hops
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    first: Small, last: Small, pins: Small, hashes: Any, hash_of: Small, bits: Small, below: Near, any_way: Near,
+    lists: Any, weight: Small, head: Small, leaf_column: Small, groups: Any,
+) -> Hops:  # fmt: skip
     n = len(first)
     hops = np.full((n, MOST_HOPS), -1, np.int32)
+    pool = np.concatenate((lists[0][1], lists[1][1], lists[2][1]))
+    filled = len(pool)
     for i in range(n):
         if first[i] < 0 or last[i] < 0:
             continue
         device, target = head[first[i]], leaf_column[head[last[i] ^ 1]]
         hops[i, 0] = first[i]
-        at, rising = 1, True
+        at, rising, pinned = 1, True, pins[i].max() >= 0
         while leaf_column[device] != target:
             if rising and below[device, target] == any_way[device, target]:
                 rising = False
@@ -99,7 +114,13 @@ def walk(
             if near[device, target] >= FAR or at == MOST_HOPS - 1:
                 hops[i, :] = -1
                 break
-            channel = _next(i, device, target, rising, near, pins, hashes, hash_of, bits, lists, weight, head, below)
+            group = groups[int(rising), device, target]
+            if group[MEMBERS] == 0:
+                pool, filled = _group(device, target, rising, near, below, lists, weight, head, pool, filled, group)
+            channel = _pin(i, device, target, near, pins, lists[0] if rising else lists[1], head) if pinned else -1
+            if channel < 0:
+                function = hash_of[device]
+                channel = _choice(hashes[function, i], bits[function], pool, weight, group)
             hops[i, at] = channel
             device, at = head[channel], at + 1
         else:
@@ -108,43 +129,70 @@ def walk(
 
 
 @njit(cache=True, nogil=True)
-def _next(
-    i: int, device: int, target: int, rising: bool, near: Near, pins: Small, hashes: Any, hash_of: Small, bits: Small,
-    lists: Any, weight: Small, head: Small, below: Near,
-) -> int:  # fmt: skip
-    """The channel that flow i takes at a device: its pin where that leads on, else the hash's choice."""
-    wanted = near[device, target] - 1
-    start, items = lists[0] if rising else lists[1]
+def _pin(i: int, device: int, target: int, near: Near, pins: Small, steps: Any, head: Small) -> int:
+    """The first channel of a device that leads on and that flow i is pinned to, −1: none."""
+    start, items = steps
     for at in range(start[device], start[device + 1]):
-        if near[head[items[at]], target] == wanted:
+        if near[head[items[at]], target] == near[device, target] - 1:
             for k in range(pins.shape[1]):
                 if pins[i, k] == items[at]:
                     return int(items[at])
-    members, total = _members(device, target, wanted, start, items, near, weight, head)
-    if members == 0:
-        start, items = lists[2]
-        near = below
-        members, total = _members(device, target, wanted, start, items, near, weight, head)
-    function = hash_of[device]
-    hashed = np.int64(hashes[function, i])
-    count = total if total else members
-    pick = (hashed * count) >> bits[function] if bits[function] else hashed % count
-    for at in range(start[device], start[device + 1]):
-        if near[head[items[at]], target] == wanted:
-            pick -= weight[items[at]] if total else 1
-            if pick < 0:
-                return int(items[at])
     return -1
 
 
 @njit(cache=True, nogil=True)
+def _choice(hashed: int, bits: int, pool: Small, weight: Small, group: Small) -> int:
+    """The member of a group that a hash picks."""
+    begin, members = group[BEGIN], group[MEMBERS]
+    count = np.int64(group[TOTAL] if group[TOTAL] else members)
+    wide = np.int64(hashed)
+    pick = (wide * count) >> bits if bits else wide % count
+    if not group[TOTAL]:
+        return int(pool[begin + pick])
+    for at in range(begin, begin + members):
+        pick -= weight[pool[at]]
+        if pick < 0:
+            return int(pool[at])
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _group(
+    device: int, target: int, rising: bool, near: Near, below: Near, lists: Any, weight: Small, head: Small,
+    pool: Small, filled: int, group: Small,
+) -> tuple[Small, int]:  # fmt: skip
+    """Fill in which channels of a device lead on to a leaf; returns the pool and how much of it is in use."""
+    wanted = near[device, target] - 1
+    base = 0 if rising else len(lists[0][1])
+    steps = lists[0] if rising else lists[1]
+    pool, filled = _members(device, target, wanted, steps, base, near, weight, head, pool, filled, group)
+    if group[MEMBERS] == 0:
+        base = len(lists[0][1]) + len(lists[1][1])
+        return _members(device, target, wanted, lists[2], base, below, weight, head, pool, filled, group)
+    return pool, filled
+
+
+@njit(cache=True, nogil=True)
 def _members(
-    device: int, target: int, wanted: int, start: Small, items: Small, near: Near, weight: Small, head: Small
-) -> tuple[int, int]:
-    """How many channels of a device lead on, and the sum of their weights."""
-    members, total = 0, 0
+    device: int, target: int, wanted: int, steps: Any, base: int, near: Near, weight: Small, head: Small,
+    pool: Small, filled: int, group: Small,
+) -> tuple[Small, int]:  # fmt: skip
+    """The same of one list, which is in the pool from ``base`` on: members that are not side by side are copied."""
+    start, items = steps
+    begin, end, members, total, plain = 0, 0, 0, 0, True
     for at in range(start[device], start[device + 1]):
         if near[head[items[at]], target] == wanted:
-            members += 1
-            total += weight[items[at]]
-    return members, total
+            begin, end = at if members == 0 else begin, at + 1
+            members, total = members + 1, total + weight[items[at]]
+            plain = plain and weight[items[at]] == 1
+    group[BEGIN], group[MEMBERS], group[TOTAL] = base + begin, members, 0 if plain else total
+    if end - begin == members:
+        return pool, filled
+    if filled + members > len(pool):
+        pool = np.concatenate((pool, np.empty(len(pool) + members, np.int32)))
+    group[BEGIN] = filled
+    for at in range(begin, end):
+        if near[head[items[at]], target] == wanted:
+            pool[filled] = items[at]
+            filled += 1
+    return pool, filled
