@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,15 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storms import CODES, LEAF, SPINE, Hands, hits, opened, simulated, the_job, watched
+from storms import CODES, LEAF, SPINE, Hands, hits, opened, simulated, the_job, walked, watched
 from test_simulate import four
 
+from benchmarks.detection.cases import Case, made
+from benchmarks.detection.wire_compare import carried
 from collectors.detectors.pauses.graph import Root, Waits
 from collectors.detectors.pfc_storm import WARNINGS, PfcStorm
 from collectors.detectors.policy import PfcStorm as Thresholds
 from collectors.detectors.policy import Policy
+from collectors.detectors.run import watch
 from collectors.detectors.view import NONE, View, view
 from fabric.findings import Severity
+from planner.simulate.telemetry import intervals
 
 STORM = {"kind": "pfc-storm", "host": "gpu-0000", "rail": 0, "start": 13, "end": 47}
 
@@ -112,6 +117,16 @@ def test_a_circle_is_a_deadlock_and_who_waits_for_it_a_victim() -> None:
 def test_the_end_of_a_chain_without_a_reason_is_told_as_such() -> None:
     chain = [egress("gpu-0009", "leaf-compute-s001-l0-p0"), egress("leaf-compute-s001-l0-p0", SPINE)]
     assert waits(chain) == [Root("unexplained", (chain[1],), (chain[0],))]
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_where_switches_tell_no_pauses_no_end_of_a_chain_is_known(number: int) -> None:
+    """By OpenConfig all that is known of pauses are those that NICs count: of chains, only the first link."""
+    drawn = made(Case("small", "single", ("pfc-storm",), number))
+    switches = drawn.scenario.plan.fabric.switches["name"].to_list()
+    run = [replace(one, counters=carried(one.counters, switches, "openconfig")) for one in intervals(drawn.scenario)]
+    found = opened(walked(run, watch(drawn.scenario.plan, codes=["pfc-storm"])))
+    assert [row[1:] for row in found] == [("pfc-storm", "nic-storm", dict(drawn.truths[0].subject))]
 
 
 # what counters have to say before a port counts as stuck

@@ -92,11 +92,16 @@ class PfcStorm:
                 yield root
 
     def _known(self, root: Root, interval: Interval) -> bool:
-        """Of a chain's end it must be known that the neighbour's own ports are not paused."""
+        """Of a chain's end it must be known that the neighbour's own ports are not paused.
+
+        Where the neighbour tells no pauses at all, only NICs' are known, and nobody knows where a chain goes on.
+        """
         if root.cause != "unexplained":
             return True
-        device = self.view.device[self.view.peer[root.ports[0]]]
-        return bool(interval.heard[self.view.device == device].any())
+        mine = self.view.device == self.view.device[self.view.peer[root.ports[0]]]
+        told = [interval.now.get(column) for _, column in self.rules.columns("rx_pfc_pause_seconds")]
+        known = any(last.known[mine].any() for last in told if last is not None)
+        return bool(known and interval.heard[mine].any())
 
     def _signals(self, roots: Iterable[Root], share: Floats, watchdog: Floats, warned: Floats) -> Iterator[Signal]:
         """One signal a subject: the planes of one NIC are one."""
