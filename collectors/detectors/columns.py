@@ -132,7 +132,8 @@ def one_table(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 def arrays(frame: pl.DataFrame) -> Iterator[tuple[str, Values | None, Bits]]:
     """Each column of a table (in one piece) that is not all null: values, None for texts, and its validity bits."""
-    for name, column in zip(frame.columns, pa.table(frame).columns, strict=True):
+    table = pa.RecordBatchReader.from_stream(frame).read_all()  # pa.table would import pandas
+    for name, column in zip(frame.columns, table.columns, strict=True):
         if name not in KEYS and column.null_count < frame.height:
             yield name, *_buffers(column.chunk(0))
 
@@ -142,8 +143,14 @@ def _buffers(column: pa.Array) -> tuple[Values | None, Bits]:
     bits = ALL if valid is None or column.null_count == 0 else _aligned(valid, column.offset, len(column))
     if not pa.types.is_primitive(column.type):
         return None, bits
-    dtype = np.dtype(column.type.to_pandas_dtype())
+    dtype = _dtype(column.type)
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize), bits
+
+
+@lru_cache(maxsize=32)
+def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+    found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    return found
 
 
 def _aligned(valid: pa.Buffer, offset: int, rows: int) -> Bits:

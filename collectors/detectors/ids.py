@@ -19,7 +19,7 @@ class Ids:
         """The names of a plan."""
         names = view.plan.fabric.ports["name"]
         self._devices, self._names = pl.Enum(view.device_names), pl.Enum(names.unique().sort())
-        code = _codes(names, self._names)
+        code = codes(names, self._names)
         self._order = np.lexsort((code, view.device))
         self._code = code[self._order]
         self._start = np.searchsorted(view.device[self._order], np.arange(len(view.device_names) + 1))
@@ -40,18 +40,18 @@ class Ids:
 
     def devices(self, names: pl.Series) -> Ints:
         """Device ids by row, NONE for what the plan does not have."""
-        return _codes(names, self._devices).astype(np.int64)
+        return codes(names, self._devices).astype(np.int64)
 
     def ports(self, devices: Ints, names: pl.Series) -> Ints:
         """Ids of ports by row: of the device with that id, and so named; NONE for what the plan does not have."""
-        return _ports(devices, _codes(names, self._names), self._start, self._code, self._order)
+        return _ports(devices, codes(names, self._names), self._start, self._code, self._order)
 
 
-def _codes(names: pl.Series, known: pl.Enum) -> Codes:
+def codes(names: pl.Series, known: pl.Enum) -> Codes:
     """By row the place of a name among those known, NONE for any other."""
     places = names.cast(known, strict=False).to_physical().cast(pl.Int32)
-    codes: Codes = places.fill_null(NONE).to_numpy()
-    return codes
+    found: Codes = (places.fill_null(NONE) if places.null_count() else places).to_numpy()
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -113,4 +113,4 @@ def _differences(texts: Mapping[int, str], seen: dict[str, list[str]], column: s
 
 
 def _words(texts: Mapping[int, str], ids: Iterable[int]) -> Words:
-    return tuple(texts.get(port) for port in ids)
+    return tuple(map(texts.get, ids))

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from collectors.detectors import Signal
+from collectors.detectors.ids import Ids, codes
 from collectors.detectors.interval import NEVER, Interval
 from collectors.detectors.pauses.places import device as place
 from collectors.detectors.policy import Policy
@@ -20,6 +21,8 @@ FAILED = [str(one) for one in (
 )]  # fmt: skip
 """Outcomes of a source that says nothing at all."""
 ANSWERED = [str(one) for one in (Outcome.OK, Outcome.PARTIAL, Outcome.EMPTY)]
+OUTCOMES = pl.Enum([*ANSWERED, *FAILED])
+"""Those that say something of a source: by its place in the list, which."""
 DOWN_STATES = (2.0, 6.0, 7.0)
 """IF-MIB: down, not present, lower layer down."""
 SOURCES_NAMED = 8
@@ -34,7 +37,7 @@ class Silence:
         """``policy.silence`` has the thresholds."""
         self.view, self.policy = view, policy.silence
         count = len(view.device_names)
-        self.names = pl.DataFrame({"device": view.device_names, "id": np.arange(count)})
+        self.ids = Ids(view)
         self.heard_ns: Ints = np.full(count, NEVER)
         self.boots_ns: Ints = np.full(count, NEVER)
         self.streak: dict[str, Ints] = {}
@@ -77,14 +80,20 @@ class Silence:
         """Of each source: devices, and whether any of their polls was answered, failed, brought rows."""
         if outcomes.is_empty():
             return
-        rows = outcomes.join(self.names, on="device", how="inner").group_by("source", "id").agg(
-            good=pl.col("outcome").is_in(ANSWERED).any(), bad=pl.col("outcome").is_in(FAILED).any(),
-            rows=(pl.col("rows") > 0).any(),
-        )  # fmt: skip
-        for (source,), part in sorted(rows.partition_by("source", as_dict=True).items()):
-            flags = (part[name].fill_null(value=False).to_numpy() for name in ("good", "bad", "rows"))
-            good, bad, some = flags
-            yield str(source), part["id"].to_numpy(), good, bad, some
+        sources = sorted(set(outcomes["source"].to_list()) - {None})
+        ids, source = self.ids.devices(outcomes["device"]), codes(outcomes["source"], pl.Enum(sources))
+        said, rows = codes(outcomes["outcome"], OUTCOMES), outcomes["rows"].cast(pl.Float64).to_numpy()
+        mine = (ids >= 0) & (source >= 0)
+        count = len(self.heard_ns)
+        cell = (source.astype(np.int64) * count + ids)[mine]
+        told, good, bad, some = (
+            np.bincount(cell[which[mine]], minlength=len(sources) * count).reshape(-1, count) > 0
+            for which in (mine, (said >= 0) & (said < len(ANSWERED)), said >= len(ANSWERED), rows > 0)
+        )
+        for number, name in enumerate(sources):
+            here = np.flatnonzero(told[number])
+            if len(here):
+                yield name, here, good[number, here], bad[number, here], some[number, here]
 
     def _failing(self) -> Mask:
         """Devices of which a source that had answered failed often enough."""

@@ -61,6 +61,8 @@ class Hashes:
         It is the chance that a good hash sends each of the others by one member: 1/m to the power of its queue pairs
         less one. Groups whose pairs all take few members are polarised, whatever their fields are, and left out.
         """
+        if interval.flows.is_empty():
+            return
         pairs = self._pairs(interval)
         if not len(pairs.group):
             return
