@@ -196,10 +196,10 @@ class _Running:
     def batch_end(self, until: Floats, endless: Mask, batch: float) -> float:
         """Seconds until a part of the flows that end has ended, but no longer than until a track's stage has."""
         tracks, until = self.rows[~endless, 0], until[~endless]
-        last = np.zeros(len(self.tracks))
-        np.maximum.at(last, tracks, until)
-        stage_end = float(last[np.unique(tracks)].min())
-        wanted = max(int(batch * sum(self.begun[track] for track in np.unique(tracks))), 1)
+        last = _most(tracks, until, len(self.tracks))
+        under_way = np.flatnonzero(last >= 0)
+        stage_end = float(last[under_way].min())
+        wanted = max(int(batch * sum(self.begun[track] for track in under_way)), 1)
         if wanted >= len(until):
             return stage_end if np.isfinite(stage_end) else _finite_max(until)
         some = float(np.partition(until, wanted - 1)[wanted - 1])
@@ -208,21 +208,47 @@ class _Running:
     def advance(self, until: Floats, rates: Floats, seconds: float, now: float) -> None:
         """Take off what has moved, drop what has ended, begin what follows."""
         going = until > seconds * (1 + 1e-12)
-        before = np.unique(self.rows[:, 0])
+        before = self._tracks()
         self.left = np.maximum(self.left - rates * seconds * BYTES_A_GBPS_SECOND, 0.0)[going]
-        lengths = np.diff(self.start)
-        self.items = self.items[np.repeat(going, lengths)]
-        self.start = np.concatenate([[0], np.cumsum(lengths[going])]).astype(np.int32)
+        self.start, self.items = _kept(self.start, self.items, going, int(going.sum()))
         self.rows, self.limit = self.rows[going], self.limit[going]
-        done = np.setdiff1d(before, self.rows[:, 0]).tolist()
+        done = np.flatnonzero(before & ~self._tracks()).tolist()
         for track in done:
             self.clock.ended[track].append(now)
         self.begin(done, now)
+
+    def _tracks(self) -> Mask:
+        """Which tracks have a flow under way."""
+        return np.bincount(self.rows[:, 0], minlength=len(self.tracks)) > 0
 
     def give_up(self) -> None:
         """What cannot move never ends."""
         for began, ended in zip(self.clock.began, self.clock.ended, strict=True):
             ended.extend([np.inf] * (len(began) - len(ended)))
+
+
+@njit(cache=True, nogil=True)
+def _most(tracks: Ints, until: Floats, count: int) -> Floats:
+    """The longest time of any flow of each track, −1 of tracks without flows."""
+    last = np.full(count, -1.0)
+    for at in range(len(tracks)):
+        last[tracks[at]] = max(last[tracks[at]], until[at])
+    return last
+
+
+@njit(cache=True, nogil=True)
+def _kept(start: Small, items: Small, going: Mask, count: int) -> tuple[Small, Small]:
+    """Channels of the flows that go on."""
+    new_start, new_items = np.zeros(count + 1, np.int32), np.empty(len(items), np.int32)
+    row, filled = 0, 0
+    for i in range(len(going)):
+        if going[i]:
+            for at in range(start[i], start[i + 1]):
+                new_items[filled] = items[at]
+                filled += 1
+            row += 1
+            new_start[row] = filled
+    return new_start, new_items[:filled].copy()
 
 
 def _finite_max(until: Floats) -> float:

@@ -33,6 +33,8 @@ NUMPY: dict[type[pl.DataType], Any] = {
     pl.UInt16: np.uint16,
     pl.UInt32: np.uint32,
 }
+INVERTED = 30.0
+"""Mean up to which numpy draws binomial numbers by inversion."""
 MOST_ROWS = 20_000_000
 """Samples of one interval, at most."""
 
@@ -86,9 +88,10 @@ class Sampler:
         """
         at, rows = self.where, self.port_row
         frames = np.floor(moved / PACKET).astype(np.int64)
-        count = rng.binomial(frames[at.flow], 1.0 / self.one_in)
-        self._bounded(int(count.sum()))
-        row = np.repeat(np.arange(len(at.flow)), count)
+        count = _taken(frames, at.flow, 1.0 / self.one_in, rng)
+        total = int(count.sum())
+        self._bounded(total)
+        row = _repeated(count, total)
         times = rng.integers(begin_ns, max(end_ns, begin_ns + 1), len(row))
         row, times = _ordered(row, times)
         flow, into = at.flow[row], at.into[row]
@@ -120,6 +123,51 @@ class Sampler:
         found = np.zeros(2 * self.now.wires.links, dtype=np.int64)
         found[self.ports.tx] = np.arange(len(self.ports))
         return found
+
+
+def _taken(frames: Ints, flow: Ints, part: float, rng: np.random.Generator) -> Ints:
+    """So many of ``frames[flow]`` as are taken if each is with probability ``part``: binomial."""
+    if frames.max(initial=0) * part > INVERTED:
+        return rng.binomial(frames[flow], part)
+    return _inverted(frames, flow, part, rng)
+
+
+@njit(cache=True, nogil=True)
+def _inverted(frames: Ints, flow: Ints, part: float, rng: np.random.Generator) -> Ints:
+    """Binomial numbers by inversion (Kachitvichyanukul and Schmeiser 1988, BINV), as numpy draws them.
+
+    A flow's frames are the same at every switch, and so is the chance that none is taken.
+    """
+    count = np.zeros(len(flow), np.int64)
+    many, none, most = -1, 1.0, 0
+    for at in range(len(flow)):
+        if frames[flow[at]] == 0:
+            continue
+        if frames[flow[at]] != many:
+            many = frames[flow[at]]
+            none = np.exp(many * np.log(1.0 - part))
+            most = int(min(float(many), many * part + 10.0 * np.sqrt(many * part * (1.0 - part) + 1)))
+        taken, chance, left = 0, none, rng.random()
+        while left > chance:
+            taken += 1
+            if taken > most:
+                taken, chance, left = 0, none, rng.random()
+            else:
+                left -= chance
+                chance = ((many - taken + 1) * part * chance) / (taken * (1.0 - part))
+        count[at] = taken
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _repeated(count: Ints, total: int) -> Ints:
+    """Each place so often as its count says."""
+    found, filled = np.empty(total, np.int64), 0
+    for at in range(len(count)):
+        for _ in range(count[at]):
+            found[filled] = at
+            filled += 1
+    return found
 
 
 def _ordered(row: Ints, times: Ints) -> tuple[Ints, Ints]:
