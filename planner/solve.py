@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ortools.sat.python import cp_model
 
 from planner.constraints import CONSTRAINTS
+from planner.declare import variables
 from planner.demand import Demand
 from planner.objective import Levels
-from planner.variables import Expr, Model, Var, variables
+from planner.variables import Expr, Model, Var
 
 DETERMINISTIC_SECONDS = 120.0
 """CP-SAT's own measure of work, the same on every machine; a solver that stops there says FEASIBLE, not OPTIMAL."""
