@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import pi
 from typing import Any
 
@@ -19,11 +20,12 @@ from collectors.detectors.interval import Interval
 from collectors.detectors.policy import Policy
 from collectors.detectors.skew.busy import busy_signals
 from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal
+from collectors.detectors.skew.groups import Groups, groups_of
 from collectors.detectors.skew.members import usable, working
 from collectors.detectors.skew.memory import Memory
-from collectors.detectors.skew.observe import Flows, Observer, moving
+from collectors.detectors.skew.observe import Flows, Observer, moving, rows_of
 from collectors.detectors.skew.planned import as_planned
-from collectors.detectors.skew.tiers import Group, Judged, groups_of, judged
+from collectors.detectors.skew.tiers import Judged, judged
 from collectors.detectors.view import NONE, Floats, Mask, View
 
 HOLD = 12
@@ -47,6 +49,13 @@ class _Tier:
     signals: tuple[Signal, ...] = ()
     idle: int = 0
 
+    def waits(self) -> tuple[Signal, ...]:
+        """What is still said after one more interval without flows to judge."""
+        self.idle += 1
+        if self.idle > HOLD:
+            self.signals = ()
+        return self.signals
+
 
 class HashSkew:
     """The detector of ``hash-skew``."""
@@ -66,12 +75,15 @@ class HashSkew:
         """Signals of this interval, sorted."""
         if not self.view.groups:
             return []
-        flows = self.observer.flows(interval)
+        if interval.flows.is_empty():
+            return self._idle()
+        rows = rows_of(interval)
+        flows = self.observer.flows(interval, rows)
         steady = self._steady(flows)
         good = usable(self.view, working(interval))
         load = self._load(interval)
         carries = steady & ~(self._mean(load, good) < self.policy.floor)
-        causes = entropy(self.view, self.observer.entries(interval), self.policy)
+        causes = entropy(self.view, self.observer.entries(rows), self.policy)
         found: dict[str, Signal] = {}
         for tier in self._tiers:
             for signal in self._one(tier, interval, flows, good, carries, causes):
@@ -80,24 +92,27 @@ class HashSkew:
             found.setdefault(_key(signal), signal)
         return [found[key] for key in sorted(found)]
 
+    def _idle(self) -> Sequence[Signal]:
+        """What is still said where no flows were sampled; no group is known to be unsteady then."""
+        self._unsteady[:] = 0
+        found = {_key(signal): signal for tier in reversed(self._tiers) for signal in reversed(tier.waits())}
+        return [found[key] for key in sorted(found)]
+
     def _one(
         self, tier: _Tier, interval: Interval, flows: Flows, good: Mask, carries: Mask, causes: dict[str, Why]
     ) -> Sequence[Signal]:
         """What holds of a tier: judged anew where its flows are new, else what was said of them."""
         own = flows.take((tier.which & carries)[flows.group] & good[flows.port])
         if not len(own):
-            tier.idle += 1
-            if tier.idle > HOLD:
-                tier.signals = ()
-            return tier.signals
+            return tier.waits()
         tier.idle = 0
         if not tier.memory.changed(own, self.policy.fresh):
             return tier.signals
         groups = groups_of(self.view, own, good, tier.which, self.policy.least_flows)
-        if groups:
+        if len(groups):
             network, number = causes.get(tier.network), tier.memory.remember(own, interval.end_ns)
             level = self._level(number) if network is None else self.policy.level
-            result = judged(groups, self._planned(tier, own, groups, good, network), self.policy, level)
+            result = judged(groups, partial(self._planned, tier, own, groups, good, network), self.policy, level)
             tier.signals = tuple(self._signals(tier, result, level, good, network))
         return tier.signals
 
@@ -109,11 +124,11 @@ class HashSkew:
         spent = self.policy.level * 6 / (pi * number) ** 2 / len(self._tiers)
         return max(spent, self.policy.least_draws_level)
 
-    def _planned(self, tier: _Tier, own: Flows, groups: Sequence[Group], good: Mask, network: Why | None) -> Floats:
+    def _planned(self, tier: _Tier, own: Flows, groups: Groups, good: Mask, network: Why | None) -> Floats:
         """By group: the part of its flows where the tier's planned hash puts them; none where the keys are at fault."""
         if network is not None:
             return np.zeros(len(groups))
-        return as_planned(self.view, tier.network, tier.tier, own, good)[[group.number for group in groups]]
+        return as_planned(self.view, tier.network, tier.tier, own, good)[groups.number]
 
     def _signals(self, tier: _Tier, result: Judged, level: float, good: Mask, network: Why | None) -> Iterator[Signal]:
         found = Found(self.view, tier.network, tier.tier, result, good, self.policy)

@@ -8,9 +8,9 @@ import numpy as np
 
 from collectors.detectors import Signal
 from collectors.detectors.policy import HashSkew
+from collectors.detectors.skew.groups import Group, groups_of
 from collectors.detectors.skew.observe import Flows
 from collectors.detectors.skew.phi import SAMPLES_A_FLOW
-from collectors.detectors.skew.tiers import Group, groups_of
 from collectors.detectors.view import Floats, Mask, View
 
 CODE = "hash-skew"

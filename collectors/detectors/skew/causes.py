@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,15 @@ import numpy as np
 from collectors.detectors import Signal
 from collectors.detectors.policy import HashSkew
 from collectors.detectors.skew.contingency import dependence
+from collectors.detectors.skew.groups import Group, Groups
 from collectors.detectors.skew.observe import Entries
-from collectors.detectors.skew.pairs import expected, factor, inverse_members
-from collectors.detectors.skew.phi import chi2_tail, cov2
+from collectors.detectors.skew.pairs import expected, factor
+from collectors.detectors.skew.phi import chi2_tail, chi2_tails, cov2
 from collectors.detectors.skew.planned import fits
 from collectors.detectors.skew.pooling import screen
 from collectors.detectors.skew.regularity import steps
-from collectors.detectors.skew.tiers import Group, Judged, upstream_of
-from collectors.detectors.view import Mask, View
+from collectors.detectors.skew.tiers import Judged, upstream_of
+from collectors.detectors.view import Ints, Mask, View
 
 CODE = "hash-skew"
 NAMED = 8
@@ -42,34 +43,43 @@ class Found:
     good: Mask
     policy: HashSkew
 
-    def numbers(self, groups: Sequence[Group]) -> dict[str, Any]:
+    @property
+    def groups(self) -> Groups:
+        """Its groups; methods take rows of them."""
+        return self.result.groups
+
+    @property
+    def all(self) -> Ints:
+        """All rows."""
+        return np.arange(len(self.groups))
+
+    def numbers(self, rows: Ints) -> dict[str, Any]:
         """Evidence that all causes share."""
-        verdict = self.result.verdict
-        phis = np.array([group.phi for group in groups])
-        weights = np.array([group.freedom for group in groups])
-        phi = float((phis * weights).sum() / weights.sum())
+        verdict, groups = self.result.verdict, self.groups
+        weights = groups.freedom[rows]
+        phi = float((groups.phi[rows] * weights).sum() / weights.sum())
         found: dict[str, Any] = {
-            "level": round(phi, 3), "phi": round(phi, 3), "groups": len(groups), "patterns": self.result.patterns,
-            "flows": sum(len(group.flows) for group in groups), "members": max(len(group.ports) for group in groups),
-            "max_over_mean": round(max(float(g.loads.max() / g.loads.mean()) for g in groups), 2),
-            "switches": sorted({self._name(group) for group in groups})[:NAMED],
+            "level": round(phi, 3), "phi": round(phi, 3), "groups": len(rows), "patterns": self.result.patterns,
+            "flows": int(groups.sizes[rows].sum()), "members": int(groups.members[rows].max()),
+            "max_over_mean": round(float((groups.busiest / groups.mean)[rows].max()), 2),
+            "switches": sorted({self._name(number) for number in groups.number[rows].tolist()})[:NAMED],
         }  # fmt: skip
         if verdict is not None:
             found |= {"p": float(f"{verdict.p:.2g}"), "draws": verdict.draws}
         return found
 
-    def _name(self, group: Group) -> str:
-        name: str = self.view.device_names[self.view.group_device[group.number]]
+    def _name(self, group: int) -> str:
+        name: str = self.view.device_names[self.view.group_device[group]]
         return name
 
-    def ports(self, groups: Sequence[Group]) -> tuple[int, ...]:
+    def ports(self, rows: Ints) -> tuple[int, ...]:
         """All usable members."""
-        return tuple(sorted({int(port) for group in groups for port in group.ports}))
+        return tuple(np.unique(self.groups.ports[self.groups.rows_of(rows, self.groups.port_start)]).tolist())
 
     def subject(self, group: Group) -> dict[str, Any]:
         """A group as findings name it, with all of its members."""
         ports = self.view.members(group.number)
-        return {"switch": self._name(group), "ports": [self.view.port_names[port] for port in ports]}
+        return {"switch": self._name(group.number), "ports": [self.view.port_names[port] for port in ports]}
 
 
 @dataclass(frozen=True)
@@ -86,14 +96,13 @@ class Why:
         None where they do no harm: neither do the draws say so nor are busiest members over the objective in the mean.
         """
         assert self.network is not None
-        groups = found.result.groups
         shown = found.result.holds(level) or bool(found.result.single)
-        if not shown and np.mean([group.excess for group in groups]) < found.policy.objective:
+        if not shown and found.groups.excess.mean() < found.policy.objective:
             return None
         severity = None if shown or self.cause == "low-entropy" else "info"
-        evidence = {**found.numbers(groups), **self.evidence}
+        evidence = {**found.numbers(found.all), **self.evidence}
         return Signal(
-            CODE, self.cause, {"network": self.network}, evidence, found.ports(groups), severity=severity
+            CODE, self.cause, {"network": self.network}, evidence, found.ports(found.all), severity=severity
         )  # fmt: skip
 
 
@@ -118,14 +127,15 @@ def _few(own: Entries, policy: HashSkew) -> bool:
     return len(own.ports) * policy.pairs_a_port <= drawn
 
 
-def why(found: Found, groups: Sequence[Group]) -> Why:
+def why(found: Found, rows: Ints) -> Why:
     """The cause of unevenness that the draws have shown in these groups."""
-    members = max(len(group.ports) for group in groups)
-    g = factor(members, inverse_members([group.counts for group in groups if len(group.ports) == members]))
-    up, member = upstream_of(groups)
+    sizes = found.groups.members[rows]
+    members = int(sizes.max())
+    g = factor(members, found.groups.inverse_members(rows[sizes == members]))
+    up, member = upstream_of(found.groups, rows)
     ratio, p = dependence(up, member) if len(up) else (float("nan"), 1.0)
     evidence: dict[str, Any] = {"factor": round(g, 2)}
-    evidence |= _hashes(found, groups)
+    evidence |= _hashes(found, rows)
     if p > found.policy.dependent or g < found.policy.factor:
         return Why("unexplained", evidence)
     size = int(up.max()) + 1
@@ -137,57 +147,57 @@ def why(found: Found, groups: Sequence[Group]) -> Why:
     return Why("polarisation", evidence)
 
 
-def _hashes(found: Found, groups: Sequence[Group]) -> dict[str, Any]:
+def _hashes(found: Found, rows: Ints) -> dict[str, Any]:
     """Which planned hash puts the flows where they are."""
     share: dict[str, float] = {}
-    for group in sorted(groups, key=lambda group: (-len(group.flows), group.number))[:NAMED]:
-        for tier, part in fits(found.view, found.network, group.flows, found.good).items():
-            share[tier] = share.get(tier, 0.0) + part / min(len(groups), NAMED)
+    for row in rows[np.argsort(-found.groups.sizes[rows], kind="stable")][:NAMED].tolist():
+        for tier, part in fits(found.view, found.network, found.groups.one(row).flows, found.good).items():
+            share[tier] = share.get(tier, 0.0) + part / min(len(rows), NAMED)
     return {"hashes_as": {tier: round(part, 2) for tier, part in share.items()}} if share else {}
 
 
 def tier_signal(found: Found) -> Signal:
     """One signal of a tier where most of its groups show it, else of the group that shows it most."""
-    groups = found.result.groups
-    worst = max(groups, key=lambda group: (group.phi, -group.number))
-    if not _spread(found, [group for group in groups if group is not worst]):
+    worst = int(np.argmax(found.groups.phi))
+    if not _spread(found, np.delete(found.all, worst)):
+        group, alone = found.groups.one(worst), np.array([worst])
         cause = _of_one(found, worst)
-        evidence = {**found.numbers([worst]), **cause.evidence}
-        return Signal(CODE, cause.cause, found.subject(worst), evidence, found.ports([worst]))
-    cause = why(found, groups)
+        evidence = {**found.numbers(alone), **cause.evidence}
+        return Signal(CODE, cause.cause, found.subject(group), evidence, found.ports(alone))
+    cause = why(found, found.all)
     subject = {"network": found.network, "tier": found.tier}
-    evidence = {**found.numbers(groups), **cause.evidence}
-    return Signal(CODE, cause.cause, subject, evidence, found.ports(groups))
+    evidence = {**found.numbers(found.all), **cause.evidence}
+    return Signal(CODE, cause.cause, subject, evidence, found.ports(found.all))
 
 
-def _spread(found: Found, rest: Sequence[Group]) -> bool:
+def _spread(found: Found, rest: Ints) -> bool:
     """Whether the groups are uneven without the worst of them too, and most of them are."""
-    if not rest or screen([group.phi for group in rest], [group.freedom for group in rest]) > found.policy.screen:
+    phi, freedom = found.groups.phi[rest], found.groups.freedom[rest]
+    if not len(rest) or screen(phi, freedom) > found.policy.screen:
         return False
-    showing = sum(chi2_tail(group.thrown.statistic, group.freedom) < MEDIAN for group in rest)
+    showing = int((chi2_tails(phi * freedom, freedom) < MEDIAN).sum())
     return showing >= found.policy.spread * len(rest)
 
 
 def group_signals(found: Found) -> Iterator[Signal]:
     """Signals of groups that stand out alone."""
-    for group in found.result.groups:
-        verdict = found.result.single.get(group.number)
-        if verdict is None:
-            continue
-        numbers = found.numbers([group]) | {"p": float(f"{verdict.p:.2g}"), "draws": verdict.draws}
-        cause = _of_one(found, group)
-        yield Signal(CODE, cause.cause, found.subject(group), {**numbers, **cause.evidence}, found.ports([group]))
+    for row, verdict in found.result.single.items():
+        alone = np.array([row])
+        numbers = found.numbers(alone) | {"p": float(f"{verdict.p:.2g}"), "draws": verdict.draws}
+        cause, subject = _of_one(found, row), found.subject(found.groups.one(row))
+        yield Signal(CODE, cause.cause, subject, {**numbers, **cause.evidence}, found.ports(alone))
 
 
-def _of_one(found: Found, group: Group) -> Why:
+def _of_one(found: Found, row: int) -> Why:
     """Why one group is uneven when its tier is not."""
+    group = found.groups.one(row)
     used = group.loads > 0
     unused = int((~used).sum())
     if 0 < unused <= UNUSED * len(used) and used.sum() > 1:
         rest = group.thrown.effective * cov2(group.loads[used])
         if chi2_tail(rest, int(used.sum()) - 1) > found.policy.screen:
             return Why("capacity", {"unused": [found.view.port_names[port] for port in group.ports[~used]]})
-    regular = steps(group.source_ports, found.policy.regular_ports, found.policy.regular_share)
+    regular = steps(group.flows.source_port, found.policy.regular_ports, found.policy.regular_share)
     if regular.step > 1 and found.tier == "leaf":
         return Why("key-regularity", {"step": regular.step, "share": round(regular.share, 3)})
-    return why(found, [group])
+    return why(found, np.array([row]))

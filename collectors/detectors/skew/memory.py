@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numba import njit
 
-from collectors.detectors.skew.observe import Flows, Words
-from collectors.detectors.view import Ints
+from collectors.detectors.skew.gather import Words
+from collectors.detectors.skew.observe import Flows
+from collectors.detectors.view import Ints, Mask
 
 DAY_NS = 86_400_000_000_000
 KEPT = 12
@@ -50,8 +52,7 @@ class Memory:
             return False
         if not len(self.identity):
             return True
-        at = np.minimum(np.searchsorted(self.identity, flows.identity), len(self.identity) - 1)
-        known = self.identity[at] == flows.identity
+        at, known = _found(self.identity, flows.identity)
         self.unseen += 1
         self.unseen[at[known]] = 0
         same = known & (self.port[at] == flows.port)
@@ -67,8 +68,7 @@ class Memory:
 
     def remember(self, flows: Flows, now_ns: int) -> int:
         """These flows are judged now; gives the number of such judgements within a day."""
-        keep = self.unseen <= KEPT
-        keep &= ~np.isin(self.identity, flows.identity)
+        keep = (self.unseen <= KEPT) & ~_found(flows.identity, self.identity)[1]
         old, none = int(keep.sum()), np.zeros(len(flows), dtype=np.int64)
         identity = np.concatenate([self.identity[keep], flows.identity])
         order = np.argsort(identity, kind="stable")
@@ -78,3 +78,16 @@ class Memory:
         self.unseen = np.concatenate([self.unseen[keep], none])[order]
         self.judged_ns = [at for at in self.judged_ns if at > now_ns - DAY_NS] + [now_ns]
         return len(self.judged_ns)
+
+
+@njit(cache=True, nogil=True)
+def _found(words: Words, asked: Words) -> tuple[Ints, Mask]:
+    """Where each word that is asked for is among others, and whether it is; both sorted."""
+    at, known = np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked), dtype=np.bool_)
+    place = 0
+    for row in range(len(asked)):
+        while place < len(words) and words[place] < asked[row]:
+            place += 1
+        if place < len(words):
+            at[row], known[row] = place, words[place] == asked[row]
+    return at, known

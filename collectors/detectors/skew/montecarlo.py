@@ -132,14 +132,16 @@ def bound(groups: Sequence[Thrown], statistic: float) -> float:
 
 
 def judge(
-    groups: Sequence[Thrown], draws: int, statistic: float | None = None, level: float | None = None, seed: int = 1
-) -> Verdict:
+    groups: Sequence[Thrown], draws: int, statistic: float | None = None, level: float | None = None, seed: int = 1,
+    hopeless: float = 1.0,
+) -> Verdict:  # fmt: skip
     """P(Σ n_eff·CoV² at least as large) over groups of independent flows.
 
     ``statistic``: what to compare with, where a group stands for others of its pattern (default: the groups' own).
     ``level``: p is only to be told from it. Nothing is drawn where ``bound`` is below, and drawing ends when none of
     ``SURE``/level draws is as uneven: with a p above the level that happens in exp(−4)/4 of the level's cases at most,
-    less than a hundredth of what the level allows (after Gandy 2009).
+    less than a hundredth of what the level allows (after Gandy 2009). ``hopeless``: a p above it is not asked for; one
+    that is below is taken for such in 4 of a million cases (four draws or more where a tenth was to be expected).
     """
     least = float(sum(group.statistic for group in groups)) if statistic is None else statistic
     if level is not None and (most := bound(groups, least)) <= level:
@@ -151,7 +153,7 @@ def judge(
     effective = np.array([group.effective for group in groups])
     sure = math.ceil(SURE / level) if level is not None else draws
     above, drawn = _above(
-        np.ascontiguousarray(flat), start, members, effective, least, draws, STOP, sure, np.uint64(seed)
+        np.ascontiguousarray(flat), start, members, effective, least, draws, STOP, sure, hopeless, np.uint64(seed)
     )
     return Verdict((1 + above) / (1 + drawn), drawn, above)
 
@@ -220,9 +222,11 @@ def _above(
     draws: int,
     stop: int,
     sure: int,
+    hopeless: float,
     state: Any,
 ) -> Any:
     """How many draws reach ``least``, and how many there were: ``sure`` where none of so many does."""
+    by = 40.0 * hopeless
     x = np.zeros(members.max())
     limit = least * (1 - ROUNDING)
     above = 0
@@ -232,7 +236,8 @@ def _above(
             squares, state = _thrown(rows, draw % len(rows), start[k], start[k + 1], members[k], x, state)
             total += effective[k] * (members[k] * squares - 1.0)
         above += total >= limit
-        if (above >= stop and draw >= FIRST) or (above == 0 and draw + 1 == sure):
+        none = above >= 4 and above >= by * (draw + 1)
+        if none or (above >= stop and draw >= FIRST) or (above == 0 and draw + 1 == sure):
             return above, draw + 1
     return above, draws
 

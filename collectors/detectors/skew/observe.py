@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from collectors.detectors.interval import Interval
+from collectors.detectors.skew.addresses import codes, numbers
+from collectors.detectors.skew.gather import Words, emitted, hashed, joined, sorted_rows
 from collectors.detectors.skew.members import group_of
 from collectors.detectors.view import NONE, Ints, Mask, View
 
 KEY = ("src_ip", "dst_ip", "src_port", "dst_port")
-Words = npt.NDArray[np.uint64]
+PORTS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Flows:
-    """One row a flow and group, sorted by group.
+    """One row a flow and group, sorted by group, and within it by identity.
 
-    ``identity``: of flow and group; ``port``: the member that most samples took; ``samples``: of all members;
+    ``identity``: of flow and group, which are its first bits; ``port``: the member that most samples took;
+    ``samples``: of all members;
     ``upstream``: place of the member taken a tier below, ``sender``: the device that it came from, NONE where unknown;
     ``moved``: seen on several members.
     ``source``, ``target``: IPv4 addresses as numbers, NONE for others; ``source_port``, ``target_port``.
@@ -42,11 +42,21 @@ class Flows:
 
     def take(self, rows: Ints | Mask) -> Flows:
         """Some of them."""
-        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        return Flows(**{part.name: getattr(self, part.name)[rows] for part in fields(self)})
+        if rows.dtype == np.bool_:
+            if rows.all():
+                return self
+            rows = np.flatnonzero(rows)
+        return Flows(*(getattr(self, name)[rows] for name in _NAMES))
+
+    def part(self, first: int, last: int) -> Flows:
+        """Those of a range of rows, without a copy."""
+        return Flows(*(getattr(self, name)[first:last] for name in _NAMES))
 
     def __len__(self) -> int:
         return len(self.group)
+
+
+_NAMES = tuple(part.name for part in fields(Flows))
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,41 @@ class Entries:
     queue_pairs: int
 
 
+@dataclass(frozen=True)
+class Rows:
+    """An interval's flow samples as numbers, a row a sample; NONE where there is none.
+
+    ``out``, ``into``: ports; ``source``, ``target``: addresses, and ``odd_source``, ``odd_target`` with other numbers
+    for what is none.
+    """
+
+    out: Ints
+    into: Ints
+    source: Ints
+    target: Ints
+    odd_source: Ints
+    odd_target: Ints
+    source_port: Ints
+    target_port: Ints
+    queue_pair: Ints
+
+
+def rows_of(interval: Interval) -> Rows:
+    """The samples of an interval."""
+    flows = interval.flows
+    source, target = numbers(flows["src_ip"]), numbers(flows["dst_ip"])
+    whole = [_whole(flows[name]) for name in ("src_port", "dst_port", "dest_qp")]
+    return Rows(
+        _whole(flows["out_id"]), _whole(flows["in_id"]), source, target, codes(flows["src_ip"], source),
+        codes(flows["dst_ip"], target), *whole,
+    )  # fmt: skip
+
+
+def _whole(column: pl.Series) -> Ints:
+    """Whole numbers; NONE for null."""
+    return column.cast(pl.Int64).fill_null(NONE).to_numpy()
+
+
 class Observer:
     """Reads the flows of intervals."""
 
@@ -65,84 +110,48 @@ class Observer:
         self.view = view
         self.group, self.place = group_of(view)
 
-    def flows(self, interval: Interval) -> Flows:
+    def flows(self, interval: Interval, rows: Rows) -> Flows:
         """The flows on members of groups.
 
         A switch that does not say where its samples went is read at the next one: what comes in there left by the
         member at the other end.
         """
-        rows = interval.flows.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in KEY))
-        out, into = (rows[f"{side}_id"].fill_null(NONE).to_numpy().astype(np.int64) for side in ("out", "in"))
-        below = np.where(into >= 0, self.view.peer[np.maximum(into, 0)], NONE)
-        own = (out >= 0) & (self.group[out] >= 0)
-        tells = np.zeros(len(self.view.device_names), dtype=np.bool_)
-        tells[self.view.device[out[own]]] = True
-        next_tells = (below >= 0) & (self.group[below] >= 0) & ~tells[self.view.device[below]]
-        upstream = np.where(below >= 0, self.place[below], NONE)
-        sender = np.where(below >= 0, self.view.device[below], NONE)
-        unknown = np.full(len(out), NONE)
-        parts = [
-            self._part(rows, own, out, upstream, sender),
-            self._part(rows, next_tells, below, unknown, unknown),
-        ]
-        return _flows(pl.concat(parts))
-
-    def _part(self, rows: pl.DataFrame, which: Mask, port: Ints, upstream: Ints, sender: Ints) -> pl.DataFrame:
-        found = rows.filter(pl.Series(which)).select(KEY)
-        return found.with_columns(
-            group=pl.Series(self.group[port[which]]), port=pl.Series(port[which]),
-            upstream=pl.Series(upstream[which]), sender=pl.Series(sender[which]),
+        view = self.view
+        keyed = np.ones(len(rows.out), dtype=np.bool_)
+        for name in KEY:
+            if interval.flows[name].null_count():
+                keyed &= interval.flows[name].is_not_null().to_numpy()
+        out, into = (side if keyed.all() else np.where(keyed, side, NONE) for side in (rows.out, rows.into))
+        at, port, tells = emitted(out, into, self.group, view.peer, view.device, len(view.device_names))
+        words = hashed(rows.odd_source, rows.odd_target, rows.source_port, rows.target_port)
+        order, identity = sorted_rows(self.group[port], words[at], view.groups)
+        first, samples, moved = joined(identity, port[order])
+        at, port = at[order[first]], port[order[first]]
+        # what is read at the next switch came to this one by a port that nobody told
+        below = np.where(tells[view.device[port]] & (into[at] >= 0), view.peer[into[at]], NONE)
+        return Flows(
+            group=self.group[port], identity=identity[first], port=port, samples=samples,
+            upstream=np.where(below >= 0, self.place[below], NONE),
+            sender=np.where(below >= 0, view.device[below], NONE),
+            moved=moved, source=rows.source[at], target=rows.target[at],
+            source_port=rows.source_port[at], target_port=rows.target_port[at],
         )  # fmt: skip
 
-    def entries(self, interval: Interval) -> dict[int, Entries]:
+    def entries(self, rows: Rows) -> dict[int, Entries]:
         """By network: what hosts send in."""
-        into = interval.flows["in_id"].fill_null(NONE).to_numpy().astype(np.int64)
-        entering = (into >= 0) & self.view.host_facing[into]
-        rows = interval.flows.filter(pl.Series(entering)).select("src_ip", "dst_ip", "src_port", "dest_qp")
-        rows = rows.with_columns(network=pl.Series(self.view.network[into[entering]])).drop_nulls("src_port").unique()
+        own = np.flatnonzero((rows.into >= 0) & self.view.host_facing[rows.into] & (rows.source_port >= 0))
+        network, port = self.view.network[rows.into[own]].astype(np.int64), rows.source_port[own]
+        pairs = hashed(rows.odd_source[own], rows.odd_target[own], port, rows.queue_pair[own], network)
+        used = np.bincount(network * PORTS + port, minlength=PORTS * len(self.view.networks)).reshape(-1, PORTS) > 0
         return {
-            int(network): Entries(part["src_port"].unique().sort().to_numpy().astype(np.int64), part.height)
-            for (network,), part in rows.group_by("network", maintain_order=True)
+            int(number): Entries(np.flatnonzero(used[number]), len(_distinct(pairs[network == number])))
+            for number in np.flatnonzero(used.any(axis=1))
         }
 
 
-def _flows(rows: pl.DataFrame) -> Flows:
-    """One row a flow and group."""
-    # rows are told apart by a hash of 64 bits: strings are compared once a row only
-    named = rows.with_columns(identity=pl.struct(*KEY, "group").hash(7))
-    said = ("group", "upstream", "sender", *KEY)
-    by_member = named.group_by("identity", "port").agg(pl.len().alias("samples"), pl.first(*said))
-    ordered = by_member.sort("samples", "port", descending=[True, False])
-    flows = ordered.group_by("identity", maintain_order=True).agg(
-        pl.first("port", *said), pl.sum("samples"), (pl.len() > 1).alias("moved")
-    )
-    flows = flows.sort("group", "identity")
-    whole = {name: flows[name].cast(pl.Int64).to_numpy() for name in ("group", "port", "samples", "upstream", "sender")}
-    return Flows(
-        identity=flows["identity"].to_numpy(), moved=flows["moved"].to_numpy(), **whole,
-        source=_numbers(flows["src_ip"]), target=_numbers(flows["dst_ip"]),
-        source_port=flows["src_port"].cast(pl.Int64).to_numpy(),
-        target_port=flows["dst_port"].cast(pl.Int64).to_numpy(),
-    )  # fmt: skip
-
-
-def _numbers(texts: pl.Series) -> Ints:
-    """IPv4 addresses as numbers; NONE for what is none."""
-    distinct = texts.unique()
-    numbers = pl.Series([_number(text) for text in distinct.to_list()], dtype=pl.Int64)
-    return (
-        texts.replace_strict(distinct, numbers, return_dtype=pl.Int64).to_numpy()
-        if len(texts)
-        else np.zeros(0, np.int64)
-    )
-
-
-@lru_cache(maxsize=65_536)
-def _number(text: str) -> int:
-    try:
-        return int(IPv4Address(text))
-    except AddressValueError:
-        return NONE
+def _distinct(words: Words) -> Words:
+    ordered = np.sort(words)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def moving(flows: Flows, groups: int, least: int, share: float) -> Mask:

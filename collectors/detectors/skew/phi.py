@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -70,3 +71,19 @@ def chi2_tail(statistic: float, degrees: float) -> float:
     spread = 2.0 / (9.0 * degrees)
     z = ((max(statistic, 0.0) / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
     return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+def chi2_tails(statistics: Floats, degrees: Ints) -> Floats:
+    """The same of many."""
+    return np.asarray(_tails(statistics, degrees.astype(np.float64)))
+
+
+@njit(cache=True, nogil=True)
+def _tails(statistics: Floats, degrees: Floats) -> Floats:
+    found = np.ones(len(statistics))
+    for row in range(len(found)):
+        if degrees[row] > 0:
+            spread = 2.0 / (9.0 * degrees[row])
+            z = ((max(statistics[row], 0.0) / degrees[row]) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
+            found[row] = 0.5 * math.erfc(z / math.sqrt(2))
+    return found

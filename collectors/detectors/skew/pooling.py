@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,22 +19,38 @@ sets of 2,000 random ports 0.06."""
 Words = npt.NDArray[np.uint32]
 
 
-def patterns(ports: Sequence[Ints]) -> Ints:
+def patterns(ports: Ints, start: Ints) -> Ints:
     """A number a group; groups whose flows have the same source ports have the same, though samples miss some.
 
     A job's rails often reuse one set of ports. Hashes that are linear then give all of them the same members but for
-    a fixed XOR: eight rails are one observation. Found by min-wise hashing (Broder 1997).
+    a fixed XOR: eight rails are one observation. Found by min-wise hashing (Broder 1997). ``ports``: one a flow;
+    ``start``: where each group's begin, and their end.
     """
-    sketch = np.full((len(ports), SKETCH), 0xFFFFFFFF, dtype=np.uint32)
-    some = np.array([len(own) > 0 for own in ports], dtype=np.bool_)
-    if some.any():
-        start = np.cumsum([0, *(len(own) for own in ports if len(own))])[:-1]
-        distinct, at = np.unique(np.concatenate(ports), return_inverse=True)
-        stirred = murmur3(np.ascontiguousarray(distinct.astype("<u4")).view(np.uint8).reshape(-1, 4))
-        for place in range(SKETCH):
-            seed = np.uint32((place + 1) * 0x9E3779B1 & 0xFFFFFFFF | 1)
-            sketch[some, place] = np.minimum.reduceat(_stir(stirred * seed ^ seed)[at], start)
-    return np.asarray(_joined(sketch, int(ALIKE * SKETCH)))
+    at = np.full(1 << 16, -1, dtype=np.int64)
+    at[ports] = 0
+    distinct = np.flatnonzero(at == 0)
+    at[distinct] = np.arange(len(distinct))
+    stirred = murmur3(np.ascontiguousarray(distinct.astype("<u4")).view(np.uint8).reshape(-1, 4))
+    seeds = (np.arange(1, SKETCH + 1, dtype=np.uint64) * np.uint64(0x9E3779B1)).astype(np.uint32) | np.uint32(1)
+    return np.asarray(_joined(_sketches(stirred, seeds, at[ports], start), int(ALIKE * SKETCH)))
+
+
+@njit(cache=True, nogil=True)
+def _sketches(words: Words, seeds: Words, at: Ints, start: Ints) -> Words:
+    """By group the least of its words under each seed, all ones without any; ``at``: the word of each flow."""
+    stirred = np.empty((len(words), len(seeds)), dtype=np.uint32)
+    for i in range(len(words)):
+        for j in range(len(seeds)):
+            # numba makes 64 bits of a product of 32
+            word = np.uint32(words[i] * seeds[j]) ^ seeds[j]
+            word = np.uint32((word ^ (word >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+            stirred[i, j] = word ^ (word >> np.uint32(13))
+    least = np.full((len(start) - 1, len(seeds)), np.uint32(0xFFFFFFFF), dtype=np.uint32)
+    for group in range(len(least)):
+        for flow in range(start[group], start[group + 1]):
+            for j in range(len(seeds)):
+                least[group, j] = min(least[group, j], stirred[at[flow], j])
+    return least
 
 
 def placings(group: Ints, sender: Ints, place: Ints, members: Ints) -> Ints:
@@ -44,13 +60,21 @@ def placings(group: Ints, sender: Ints, place: Ints, members: Ints) -> Ints:
     (0, 1, …), the device that it came from (NONE: unknown) and its member's place; ``members``: by group. Senders whose
     flows take several places say nothing.
     """
-    known = sender >= 0
-    devices, column = np.unique(sender[known], return_inverse=True)
-    low = np.full((len(members), len(devices)), 1 << 30, dtype=np.int64)
-    high = np.full_like(low, -1)
-    np.minimum.at(low, (group[known], column), place[known])
-    np.maximum.at(high, (group[known], column), place[known])
-    return np.asarray(_agreeing(np.where(low == high, low, -1), members))
+    devices = np.flatnonzero(np.bincount(sender[sender >= 0], minlength=1))
+    column = np.full(int(sender.max(initial=0)) + 2, -1, dtype=np.int64)
+    column[devices] = np.arange(len(devices))
+    return np.asarray(_agreeing(_places(group, column[sender], place, len(members), len(devices)), members))
+
+
+@njit(cache=True, nogil=True)
+def _places(group: Ints, column: Ints, place: Ints, groups: int, columns: int) -> Ints:
+    """Groups × senders: the place that all flows of the one to the other take; negative without, or with several."""
+    found = np.full((groups, columns), -1, dtype=np.int64)
+    for flow in range(len(group)):
+        own, sender = group[flow], column[flow]
+        if sender >= 0 and found[own, sender] != -2:
+            found[own, sender] = place[flow] if found[own, sender] in (-1, place[flow]) else -2
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -59,22 +83,23 @@ def _agreeing(place: Ints, members: Ints) -> Ints:
 
     At least two senders agree, half of those that both know, and two standard deviations more than by chance.
     """
-    found = np.arange(len(place))
+    found: Ints = np.arange(len(place))
     for i in range(len(place)):
-        for j in range(i):
+        known = np.flatnonzero(place[i] >= 0)
+        for j in range(i if len(known) else 0):
             if found[j] != j or members[i] != members[j]:
                 continue
-            both = agree = 0
-            for k in range(place.shape[1]):
-                if place[i, k] >= 0 and place[j, k] >= 0:
+            both, agree = 0, 0
+            for k in known:
+                if place[j, k] >= 0:
                     both += 1
-                    agree += place[i, k] == place[j, k]
+                    agree += int(place[i, k] == place[j, k])
             chance = both / members[i]
             if agree >= 2 and 2 * agree >= both and agree - chance >= 2 * np.sqrt(chance * (1 - 1 / members[i])):
                 found[i] = j
-                for k in range(place.shape[1]):
-                    if place[j, k] < 0:
-                        place[j, k] = place[i, k]
+                for other in known:
+                    if place[j, other] < 0:
+                        place[j, other] = place[i, other]
                 break
     return found
 
@@ -88,11 +113,6 @@ def merged(one: Ints, other: Ints) -> Ints:
     return found
 
 
-def _stir(words: Words) -> Words:
-    words = (words ^ (words >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    return words ^ (words >> np.uint32(13))
-
-
 @njit(cache=True, nogil=True)
 def _joined(sketch: Words, least: int) -> Ints:
     """Groups joined by a first one that agrees with them in so many places."""
@@ -101,17 +121,22 @@ def _joined(sketch: Words, least: int) -> Ints:
         if found[i] != i:
             continue
         for j in range(i + 1, len(sketch)):
-            if found[j] == j and (sketch[i] == sketch[j]).sum() >= least:
+            if found[j] != j:
+                continue
+            same = 0
+            for k in range(sketch.shape[1]):
+                same += sketch[i, k] == sketch[j, k]
+            if same >= least:
                 found[j] = i
     return found
 
 
-def screen(phis: Sequence[float], freedom: Sequence[int]) -> float:
+def screen(phis: npt.ArrayLike, freedom: npt.ArrayLike) -> float:
     """P of the χ² of independent groups together: Σ (m − 1)·Phi with Σ (m − 1) degrees.
 
     Only good to say that nothing is there. A pattern is one observation: its mean Phi, with m − 1 degrees.
     """
-    return chi2_tail(float(np.dot(phis, freedom)), float(sum(freedom)))
+    return chi2_tail(float(np.dot(phis, freedom)), float(np.sum(freedom)))
 
 
 def discoveries(p: Iterable[float], level: float) -> npt.NDArray[np.bool_]:

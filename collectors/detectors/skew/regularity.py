@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 SMALL, LARGEST = 64, 4096
 """Steps up to ``SMALL`` are looked at one by one, then powers of two up to ``LARGEST``."""
@@ -31,8 +32,17 @@ def steps(ports: npt.ArrayLike, least: int, share: float) -> Steps:
         return found
     powers = [2**k for k in range(7, 20) if 2**k <= LARGEST]
     for step in [*range(2, SMALL + 1), *powers]:
-        agree = float(np.bincount(distinct % step).max() / len(distinct))
+        agree = _agreeing(distinct, step) / len(distinct)
         # a step that holds as many ports as the spread of a small set allows says nothing
         if agree >= share and len(distinct) * step <= 2 * (distinct[-1] - distinct[0] + step):
             found = Steps(step, agree, len(distinct))
     return found
+
+
+@njit(cache=True, nogil=True)
+def _agreeing(ports: npt.NDArray[np.int64], step: int) -> int:
+    """How many have the commonest remainder."""
+    count = np.zeros(step, dtype=np.int64)
+    for port in ports:
+        count[port % step] += 1
+    return int(count.max())
