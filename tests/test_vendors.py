@@ -263,7 +263,31 @@ def test_what_a_system_cannot_do_is_said_first(nos: str) -> None:
 
 def structured(router: Router, ports: list[dict[str, Any]], sessions: list[dict[str, Any]]) -> dict[str, Any]:
     """The same facts as pyavd's schema has them."""
-    interfaces = [
+    return {
+        "hostname": router.name,
+        "ethernet_interfaces": _interfaces(ports),
+        "lldp": {"timer": 30},
+        "qos_profiles": [
+            {
+                "name": "ROCE-400G",
+                "trust": "dscp",
+                "uc_tx_queues": _queues(router),
+                "priority_flow_control": {
+                    "enabled": True,
+                    "priorities": [{"priority": 3, "no_drop": True}],
+                    "watchdog": {"enabled": True},
+                },
+            }
+        ],
+        "priority_flow_control": {
+            "watchdog": {"action": "drop", "timeout": "0.2", "recovery_time": "0.2", "polling_interval": "0.1"}
+        },
+        "router_bgp": _bgp(router, sessions),
+    }
+
+
+def _interfaces(ports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {
             "name": port["name"],
             "description": port["peer"],
@@ -278,6 +302,30 @@ def structured(router: Router, ports: list[dict[str, Any]], sessions: list[dict[
         }
         for port in ports
     ]
+
+
+def _queues(router: Router) -> list[dict[str, Any]]:
+    assert router.rules is not None
+    curve = router.rules.ecn(400)
+    return [
+        {"id": 0, "priority": "no priority", "bandwidth_percent": 50},
+        {
+            "id": 3,
+            "priority": "no priority",
+            "bandwidth_percent": 50,
+            "random_detect": {
+                "ecn": {
+                    "threshold": {
+                        "units": "kbytes", "min": curve.kmin_kb, "max": curve.kmax_kb, "max_probability": 20,
+                    }
+                }
+            },
+        },
+        {"id": 6, "priority": "priority strict"},
+    ]  # fmt: skip
+
+
+def _bgp(router: Router, sessions: list[dict[str, Any]]) -> dict[str, Any]:
     neighbours = [
         {
             "ip_address": one[family],
@@ -317,45 +365,7 @@ def structured(router: Router, ports: list[dict[str, Any]], sessions: list[dict[
                 if family in families
             ],
         }
-    assert router.rules is not None
-    curve = router.rules.ecn(400)
-    queues = [
-        {"id": 0, "priority": "no priority", "bandwidth_percent": 50},
-        {
-            "id": 3,
-            "priority": "no priority",
-            "bandwidth_percent": 50,
-            "random_detect": {
-                "ecn": {
-                    "threshold": {
-                        "units": "kbytes", "min": curve.kmin_kb, "max": curve.kmax_kb, "max_probability": 20,
-                    }
-                }
-            },
-        },
-        {"id": 6, "priority": "priority strict"},
-    ]  # fmt: skip
-    return {
-        "hostname": router.name,
-        "ethernet_interfaces": interfaces,
-        "lldp": {"timer": 30},
-        "qos_profiles": [
-            {
-                "name": "ROCE-400G",
-                "trust": "dscp",
-                "uc_tx_queues": queues,
-                "priority_flow_control": {
-                    "enabled": True,
-                    "priorities": [{"priority": 3, "no_drop": True}],
-                    "watchdog": {"enabled": True},
-                },
-            }
-        ],
-        "priority_flow_control": {
-            "watchdog": {"action": "drop", "timeout": "0.2", "recovery_time": "0.2", "polling_interval": "0.1"}
-        },
-        "router_bgp": bgp,
-    }
+    return bgp
 
 
 @pytest.mark.parts
