@@ -14,13 +14,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import need
+from conftest import ROOT, need
 from planned import planned
 from tls import certificates
 
 from collectors.secrets import Secret
 from collectors.sources import Outcome, Poll, Target
+from collectors.store import open_store
 from fabric.bundle import write_plan
+from fabric.errors import InputError
 from fabric.samples import KEYS
 from railwright.cli import main
 from railwright.replay.recording import Recording, read
@@ -37,6 +39,7 @@ steps: [{collective: all-reduce, group: dp, bytes: 1e9, algorithm: ring}]
 """
 DEVICES = ("leaf-compute-s000-l0-p0", "leaf-compute-s000-l1-p0")
 SECONDS = 30
+SECRETS = {"RAILWRIGHT_SECRET_COMMUNITY": "lab", "RAILWRIGHT_SECRET_HOST_AGENT": "token"}
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +59,12 @@ def recording(folder: Path) -> Recording:
 
 
 @contextmanager
-def playing(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def playing(folder: Path, *options: str, devices: Sequence[str] = DEVICES) -> Iterator[subprocess.Popen[bytes]]:
     """The command, until the block ends."""
     command = [sys.executable, "-m", "railwright", "replay", str(folder), *options]
-    for device in DEVICES:
+    for device in devices:
         command += ["--devices", device]
-    environment = {**os.environ, "RAILWRIGHT_SECRET_COMMUNITY": "lab"}
+    environment = {**os.environ, **SECRETS}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -69,14 +72,16 @@ def playing(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def places(path: Path, process: subprocess.Popen[bytes]) -> dict[str, tuple[str, int]]:
+def places(
+    path: Path, process: subprocess.Popen[bytes], devices: Sequence[str] = DEVICES
+) -> dict[str, tuple[str, int]]:
     """The file of targets, once all devices are in it."""
     for _ in range(1200):
         if process.poll() is not None:
             assert process.stderr is not None
             raise AssertionError(process.stderr.read().decode())
         lines = path.read_text().splitlines() if path.exists() else []
-        if len(lines) == len(DEVICES) + 1 and all(line.count(",") == 3 for line in lines):
+        if len(lines) == len(devices) + 1 and all(line.count(",") == 3 for line in lines):
             rows = (line.split(",") for line in lines[1:])
             return {device: (address, int(port)) for device, address, port, _ in rows}
         time.sleep(0.1)
@@ -250,3 +255,76 @@ def test_what_cannot_be_played_is_said_in_a_line(tmp_path: Path, capsys: pytest.
     assert "counters.parquet: cannot be read: no such file or directory" in capsys.readouterr().err
     assert main(["replay", str(tmp_path)]) == 2
     assert "choose one of --pcap, --sflow, --snmp and --gnmi" in capsys.readouterr().err
+
+
+SETTINGS = """\
+[collect.snmp]
+version = "2c"
+community = "COMMUNITY"
+period = 4
+timeout = 4
+devices = ["leaf-*"]
+[collect.host]
+token = "HOST_AGENT"
+insecure = true
+period = 4
+timeout = 4
+"""
+
+
+@pytest.mark.parametrize(("options", "devices"), [(("--snmp",), ("gpu-0003", DEVICES[0])), ((), ("gpu-0003",))])
+def test_host_agents_are_read_by_collect_beside_switches_and_alone(
+    folder: Path, tmp_path: Path, options: Sequence[str], devices: Sequence[str]
+) -> None:
+    file, url = tmp_path / "targets.csv", f"duckdb:{tmp_path / 'samples.duckdb'}"
+    (tmp_path / "railwright.toml").write_text(SETTINGS)
+    command = [sys.executable, "-m", "railwright", "collect", str(folder.parent / "plan"), "--store", url]
+    command += ["--targets", str(file), "--for", "12", *(() if options else ("--source", "host"))]
+    environment = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
+    # So slow that the first sample holds throughout.
+    with playing(folder, *options, "--host-agents", "--targets", str(file), "--speed", "0.01", devices=devices) as it:
+        at = places(file, it, devices)
+        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr.decode()
+    store = open_store(url)
+    found = store.read(store.columns(), start_ns=0, end_ns=2**62)
+    ends = store.read_outcomes(start_ns=0, end_ns=2**62).filter(pl.col("device").is_in(devices))
+    store.close()
+    assert set(at) == set(devices)
+    # A recording is of one network: a host has ports beside those.
+    read_well = pl.col("outcome").is_in(["ok", "partial"])
+    assert set(ends.filter(read_well).select("device", "source").iter_rows()) == {
+        (device, "host" if device.startswith("gpu") else "snmp") for device in devices
+    }
+    recorded = read(folder, devices)
+    for device in devices:
+        rows = found.filter(device=device).group_by("port").agg(pl.all().drop_nulls().last())
+        columns = shared_columns(rows, recorded)
+        assert common(rows.filter(pl.col("port").is_not_null()), recorded, device, recorded.times[0], columns) > 100
+    shown = found.filter(device="gpu-0003")
+    assert {"rx_bytes", "rx_pfc_pause_seconds_p3", "gid_type", "lldp_system"} <= set(_told(shown))
+
+
+def _told(rows: pl.DataFrame) -> list[str]:
+    return [name for name in rows.columns if rows[name].count()]
+
+
+def test_hosts_are_known_by_what_they_alone_tell(folder: Path) -> None:
+    hosts, rest = read(folder).parted()
+    assert {name.split("-")[0] for name in hosts.devices} == {"gpu"}
+    assert {name.split("-")[0] for name in rest.devices} == {"leaf", "spine"}
+    assert hosts.counters.height + rest.counters.height == read(folder).counters.height
+    with pytest.raises(InputError, match="no host"):
+        read(folder, DEVICES).parted()
+
+
+@pytest.mark.parametrize("options", [(), ("--snmp", "--gnmi"), ("--pcap", "x.pcap", "--host-agents")])
+def test_one_way_to_play_is_chosen(folder: Path, options: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(folder), *options]) == 2
+    assert "choose one of" in capsys.readouterr().err
+
+
+def test_hosts_alone_leave_no_switch_to_play(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    assert main(["replay", str(folder), "--snmp", "--host-agents", "--devices", "gpu-*"]) == 2

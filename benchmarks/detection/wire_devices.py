@@ -90,10 +90,7 @@ class Devices:
     def write_targets(self, path: Path) -> None:
         """Where each answers, as ``collect`` reads it."""
         asked: Any = self.agents or self.servers
-        own, others = path.with_suffix(".own"), path.with_suffix(".hosts")
-        write_targets(own, asked.places, next(iter(SWITCH_SOURCES[self.way])))
-        write_targets(others, self.hosts.places, "host")
-        path.write_text(own.read_text() + others.read_text().partition("\n")[2])
+        write_targets(path, {next(iter(SWITCH_SOURCES[self.way])): asked.places, "host": self.hosts.places})
 
     def close(self) -> None:
         """End them all."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fabric.errors import InputError, OutputError, Problem
 from railwright.replay.recording import Clock, Recording, read, sleepy, write_targets
 
+if TYPE_CHECKING:
+    from railwright.replay.hosts import Hosts
+
+Places = Mapping[str, tuple[str, int]]
+
 
 @dataclass(frozen=True)
 class Play:
-    """What is asked: the recording's folder, patterns of devices, a plan, the file of targets, speed, secrets."""
+    """What is asked: the recording's folder, patterns of devices, a plan, the file of targets, speed, secrets.
+
+    ``hosts``: agents of hosts that answer beside what is played.
+    """
 
     folder: Path
     devices: tuple[str, ...]
@@ -21,14 +30,38 @@ class Play:
     targets: Path | None
     speed: float
     secrets: Path | None
+    hosts: Hosts | None = None
 
 
-def play(asked: Play, how: str, what: Any) -> str:
-    """Play a recording as ``how`` (pcap, sflow, snmp, gnmi) and say in a line what was done. Raises InputError."""
+def play(asked: Play, how: str, what: Any, *, hosts: bool = False) -> str:
+    """Play a recording as ``how`` (pcap, sflow, snmp, gnmi, host) and say in a line what was done. Raises InputError.
+
+    ``hosts``: its hosts answer as their agents beside that, and the rest is played.
+    """
     made: dict[str, Callable[[Play, Recording, Any], str]] = {
-        "pcap": _pcap, "sflow": _sflow, "snmp": _snmp, "gnmi": _gnmi,
+        "pcap": _pcap, "sflow": _sflow, "snmp": _snmp, "gnmi": _gnmi, "host": _host,
     }  # fmt: skip
-    return made[how](asked, read(asked.folder, asked.devices, _addresses(asked.plan)), what)
+    recording = read(asked.folder, asked.devices, _addresses(asked.plan))
+    if not hosts:
+        return made[how](asked, recording, what)
+    from collectors.secrets import secret
+    from railwright.replay.hosts import Hosts
+
+    mine, rest = recording.parted()
+    if not rest.devices and how != "host":
+        raise InputError(Problem(str(asked.folder), "has hosts alone among these devices", f"leave out --{how}"))
+    with closing(Hosts(mine, Clock(mine.times, asked.speed), secret("HOST_AGENT", asked.secrets))) as agents:
+        said = made[how](replace(asked, hosts=agents), rest, what)
+    return "; ".join(filter(None, (said, f"{len(agents.places):,} host agents answered until the end")))
+
+
+def _host(asked: Play, _: Recording, __: Any) -> str:
+    assert asked.hosts is not None
+    clock = Clock(asked.hosts.recording.times, asked.speed)
+    _say_where(asked, clock)
+    for _turn in sleepy(clock):
+        pass
+    return ""
 
 
 def _addresses(plan: Path | None) -> dict[str, str]:
@@ -57,9 +90,9 @@ def _sflow(asked: Play, recording: Recording, where: str) -> str:
     address, _, port = where.rpartition(":")
     if not address or not port.isdigit() or not 0 < int(port) < 65536:
         raise InputError(Problem("--sflow", f'"{where}" is no address and port', "write 127.0.0.1:6343"))
-    if asked.targets is not None:
-        write_targets(asked.targets, {name: (text, 0) for name, text in recording.addresses.items()}, "sflow")
-    count = send(recording, Clock(recording.times, asked.speed), address.strip("[]"), int(port))
+    clock = Clock(recording.times, asked.speed)
+    _say_where(asked, clock, {name: (text, 0) for name, text in recording.addresses.items()}, "sflow")
+    count = send(recording, clock, address.strip("[]"), int(port))
     return f"{count:,} datagrams sent to {where}"
 
 
@@ -72,7 +105,7 @@ def _snmp(asked: Play, recording: Recording, _: Any) -> str:
     agents.prepare()
     agents.clock = clock = Clock(recording.times, asked.speed)
     try:
-        _say_where(asked, agents.places, "snmp")
+        _say_where(asked, clock, agents.places, "snmp")
         while not clock.over():
             agents.serve(0.1)
     finally:
@@ -90,7 +123,7 @@ def _gnmi(asked: Play, recording: Recording, tls: tuple[Path, Path] | None) -> s
     clock = Clock(recording.times, asked.speed)
     servers = Servers(recording, clock, pair)
     try:
-        _say_where(asked, servers.places, "gnmi")
+        _say_where(asked, clock, servers.places, "gnmi")
         for _ in sleepy(clock):
             pass
     finally:
@@ -98,12 +131,19 @@ def _gnmi(asked: Play, recording: Recording, tls: tuple[Path, Path] | None) -> s
     return f"{len(servers.places):,} servers answered until the end"
 
 
-def _say_where(asked: Play, places: dict[str, tuple[str, int]], source: str) -> None:
+def _say_where(asked: Play, clock: Clock, places: Places | None = None, source: str = "") -> None:
+    """Start the agents of hosts, by the same clock; write the file of targets; say where the first of all answer."""
     import click
 
+    told = {} if places is None else {source: places}
+    if asked.hosts is not None:
+        asked.hosts.clock = clock
+        asked.hosts.start()
+        told["host"] = asked.hosts.places
     if asked.targets is not None:
-        write_targets(asked.targets, places, source)
-    for device, (address, port) in sorted(places.items())[:4]:
+        write_targets(asked.targets, told)
+    answering = sorted((device, *at) for known in told.values() for device, at in known.items() if at[1])
+    for device, address, port in answering[:4]:
         click.echo(f"{device} answers at {address}:{port}", err=True)
-    if len(places) > 4:
-        click.echo(f"and {len(places) - 4:,} more", err=True)
+    if len(answering) > 4:
+        click.echo(f"and {len(answering) - 4:,} more", err=True)

@@ -6,7 +6,7 @@ import csv
 import ipaddress
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -47,6 +47,26 @@ class Recording:
             names[device].add(port)
         return {device: {p: n for n, p in enumerate(sorted(ports, key=_natural), 1)} for device, ports in names.items()}
 
+    def parted(self) -> tuple[Recording, Recording]:
+        """Hosts, and the rest: a host tells something that only the places of hosts' counters have.
+
+        Raises InputError where there is no host.
+        """
+        own = [name for name in self.counters.columns if _of_hosts(name)]
+        told = pl.any_horizontal(pl.col(name).is_not_null() for name in own) if own else pl.lit(value=False)
+        hosts = set(self.counters.filter(told)["device"].unique())
+        if not hosts:
+            raise InputError(Problem("the recording", "has no host among these devices", "see --devices"))
+        return self.of(hosts), self.of({*self.devices} - hosts)
+
+    def of(self, devices: Collection[str]) -> Recording:
+        """Of some of its devices alone."""
+        names = tuple(name for name in self.devices if name in devices)
+        mine = pl.col("device").is_in(list(names))
+        return Recording(
+            self.counters.filter(mine), self.flows.filter(mine), names, {name: self.addresses[name] for name in names}
+        )
+
     def at(self, device: str, time_ns: int) -> pl.DataFrame:
         """A device's rows of one time."""
         found = self._by_device_and_time.get((device, time_ns))
@@ -60,6 +80,15 @@ class Recording:
     def _by_device_and_time(self) -> dict[tuple[str, int], pl.DataFrame]:
         parts = self.counters.partition_by("device", "time_ns", as_dict=True)
         return {(str(device), int(str(time_ns))): part for (device, time_ns), part in parts.items()}
+
+
+def _of_hosts(column: str) -> bool:
+    """Whether hosts' agents alone have a counter: neither switches nor an InfiniBand subnet's manager."""
+    known = parse(column)
+    if known is None:
+        return False
+    at = known[0].addresses
+    return bool(at["sysfs"] or at["ethtool"]) and not any(at[other] for other in ("oid", "gnmi", "sonic", "infiniband"))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -133,12 +162,13 @@ def _table(path: Path) -> pl.DataFrame:
         raise InputError(Problem(str(path), f"is not Parquet: {str(error).splitlines()[0][:120]}")) from error
 
 
-def write_targets(path: Path, places: Mapping[str, tuple[str, int]], source: str) -> None:
-    """The file of targets that ``railwright collect --targets`` reads: where each device answers."""
+def write_targets(path: Path, places: Mapping[str, Mapping[str, tuple[str, int]]]) -> None:
+    """The file of targets that ``railwright collect --targets`` reads: by source, where each device answers."""
+    rows = sorted((device, *at, source) for source, known in places.items() for device, at in known.items())
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("device", "address", "port", "source"))
-        writer.writerows((device, address, port or "", source) for device, (address, port) in sorted(places.items()))
+        writer.writerows((device, address, port or "", source) for device, address, port, source in rows)
 
 
 class Clock:
