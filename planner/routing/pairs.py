@@ -19,10 +19,7 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
     the queue pairs evenly. Where planes join in the network, a port of another plane will do at the far end. Links and
     leaves are null where an end has no living port.
     """
-    rows = flows.with_row_index("row").select(pl.all().repeat_by("queue_pairs").explode())
-    rows = rows.with_columns(
-        pair=pl.int_range(pl.len()).over("row").cast(pl.UInt16), gbps=pl.col("gbps") / pl.col("queue_pairs")
-    )
+    rows = _split(flows)
     ports = _ports(net)
     nics = [ports.nic(rows[f"{end}_host"], rows[f"{end}_rail"]) for end in ("src", "dst")]
     here, there = ports.planes_of(nics[0]), ports.planes_of(nics[1])
@@ -43,7 +40,19 @@ def queue_pairs(net: Net, flows: pl.DataFrame) -> pl.DataFrame:
     return made.select(COLUMNS)
 
 
+def _split(flows: pl.DataFrame) -> pl.DataFrame:
+    """A row a queue pair, with its number within the flow, ``pair``, and its share of the rate."""
+    if (flows["queue_pairs"] == 1).all():
+        return flows.with_columns(pair=pl.lit(0, dtype=pl.UInt16))
+    rows = flows.with_row_index("row").select(pl.all().repeat_by("queue_pairs").explode())
+    return rows.with_columns(
+        pair=pl.int_range(pl.len()).over("row").cast(pl.UInt16), gbps=pl.col("gbps") / pl.col("queue_pairs")
+    )
+
+
 def _column(name: str, values: Ints, lost: Mask, dtype: type[pl.DataType]) -> pl.Series:
+    if not lost.any():
+        return pl.Series(name, values).cast(dtype)
     numbers = pl.DataFrame({name: np.maximum(values, 0), "lost": lost})
     return numbers.select(pl.when(~pl.col("lost")).then(pl.col(name)).cast(dtype).alias(name)).to_series()
 
@@ -96,13 +105,23 @@ class _Ports:
     def take(self, nic: Ints, plane: Ints) -> tuple[Ints, Ints]:
         """Link and leaf for each row, ports of one NIC and plane in turn; −1 where there is none."""
         slot = np.where((nic >= 0) & (plane >= 0), nic * self.planes + plane, -1)
-        turn = pl.DataFrame({"slot": slot}).select(pl.int_range(pl.len()).over("slot")).to_series().to_numpy()
+        turn = _turn(slot)
         good = slot >= 0
         good[good] = self.many[slot[good]] > 0
         at = self.begin[slot[good]] + turn[good] % self.many[slot[good]]
         link, leaf = np.full(len(nic), -1), np.full(len(nic), -1)
         link[good], leaf[good] = self.link[at], self.leaf[at]
         return link, leaf
+
+
+def _turn(slot: Ints) -> Ints:
+    """How often each row's slot came before it."""
+    order = np.argsort(slot, kind="stable")
+    ordered = slot[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(slot)])
+    found = np.empty(len(slot), dtype=np.int64)
+    found[order] = np.arange(len(slot)) - np.repeat(first, np.diff(first, append=len(slot)))
+    return found
 
 
 def _planes(

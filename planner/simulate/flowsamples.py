@@ -103,10 +103,11 @@ class Sampler:
             "time_ns": times, "received_ns": times + 1_000_000, "device": device[came], "in_port": port[came],
             "out_port": port[_index(rows[at.out[row]])], "src_ip": source[_index(flow)],
             "dst_ip": destination[_index(flow)], "src_port": self.many.src_port[flow],
-            "dst_port": np.full(n, ROCE_PORT), "dest_qp": self.many.dest_qp[flow], "opcode": np.full(n, WRITE_MIDDLE),
+            "dst_port": _full(n, "dst_port", ROCE_PORT), "dest_qp": self.many.dest_qp[flow],
+            "opcode": _full(n, "opcode", WRITE_MIDDLE),
             "ecn": ecn, "priority": pl.Series([None], dtype=pl.UInt8).new_from_index(0, n),
-            "frame_bytes": np.full(n, PACKET), "sampling_rate": np.full(n, self.one_in),
-            "sample_pool": _pools(into, len(rows), self.one_in), "drops": np.zeros(n),
+            "frame_bytes": _full(n, "frame_bytes", PACKET), "sampling_rate": _full(n, "sampling_rate", self.one_in),
+            "sample_pool": _pools(into, len(rows), self.one_in), "drops": _full(n, "drops", 0),
         }  # fmt: skip
         return pl.DataFrame([_column(name, columns[name]) for name in FLOW_SCHEMA])
 
@@ -188,7 +189,17 @@ def _index(rows: Ints) -> pl.Series:
 
 def _column(name: str, values: Any) -> pl.Series:
     dtype = FLOW_SCHEMA[name]
-    return values.alias(name) if isinstance(values, pl.Series) else pl.Series(name, values.astype(NUMPY[dtype]))
+    return (
+        values.alias(name)
+        if isinstance(values, pl.Series)
+        else pl.Series(name, values.astype(NUMPY[dtype], copy=False))
+    )
+
+
+def _full(count: int, name: str, value: int) -> Ints:
+    """One number in all rows of a column."""
+    found: Ints = np.full(count, value, dtype=NUMPY[FLOW_SCHEMA[name]])
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.simulate.endpoints import stirred
 from planner.simulate.events import BYTES_A_GBPS_SECOND
 from planner.simulate.pressure import PACKET
 
@@ -139,7 +138,7 @@ def stalls(ports: Ports, faults: Iterable[Fault], share: Floats, moved: Floats, 
         speed = ports.wires.gbps[channel] * BYTES_A_GBPS_SECOND
         takes = np.divide(moved[channel], speed, out=np.zeros(len(ports)), where=slow & (speed > 0))
         busy = moved[channel] / line
-        waits = np.maximum(takes - busy, 0.0) + busy * (stirred(ports.port, seed=9) % WAITS) / 100
+        waits = np.maximum(takes - busy, 0.0) + busy * (ports.stirred(9) % WAITS) / 100
         percent = np.floor(100 * np.minimum(waits / seconds, 1.0))
         found[f"pcie_{name}_stalled_share"] = np.where(ports.switch, np.nan, percent / 100)
     return found

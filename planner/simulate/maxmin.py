@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from planner.simulate.wires import Floats, Ints, Small
+    from planner.simulate.wires import Floats, Ints, Mask, Small
 
 FULL = 1e-9
 """Shares that differ by this part of themselves are one."""
@@ -35,12 +35,12 @@ def fair_rates(start: Small, items: Small, capacity: Floats, limit: Floats) -> F
     share_of = np.empty((channels, 2))
     for channel in range(channels):
         share_of[channel, LEFT], share_of[channel, OPEN] = capacity[channel], by_start[channel + 1] - by_start[channel]
-    rates = np.full(flows, -1.0)
-    order = _by_limit(limit)
+    rates = np.empty(flows)
+    order, is_open = _by_limit(limit), np.ones(flows, np.bool_)
     keys, heap, size = _heap(share_of)
     next_limit = 0
     while True:
-        while next_limit < flows and rates[order[next_limit]] >= 0:
+        while next_limit < flows and not is_open[order[next_limit]]:
             next_limit += 1
         share, channel = np.inf, -1
         while size:
@@ -56,13 +56,13 @@ def fair_rates(start: Small, items: Small, capacity: Floats, limit: Floats) -> F
             channel = -1
         if next_limit < flows and limit[order[next_limit]] <= share:
             i = order[next_limit]
-            _freeze(i, limit[i], start, items, share_of, rates)
+            _freeze(i, limit[i], start, items, share_of, rates, is_open)
         elif channel < 0:
             return rates
         else:
             for at in range(by_start[channel], by_start[channel + 1]):
-                if rates[by_items[at]] < 0:
-                    _freeze(by_items[at], share, start, items, share_of, rates)
+                if is_open[by_items[at]]:
+                    _freeze(by_items[at], share, start, items, share_of, rates, is_open)
 
 
 @njit(cache=True, nogil=True)
@@ -75,8 +75,8 @@ def _by_limit(limit: Floats) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _freeze(i: int, rate: float, start: Small, items: Small, share_of: Floats, rates: Floats) -> None:
-    rates[i] = rate
+def _freeze(i: int, rate: float, start: Small, items: Small, share_of: Floats, rates: Floats, is_open: Mask) -> None:
+    rates[i], is_open[i] = rate, False
     for at in range(start[i], start[i + 1]):
         of = share_of[items[at]]
         of[LEFT] -= rate

@@ -32,7 +32,7 @@ class Ports:
     lanes: Ints
     found: dict[tuple[str | None, str | None], Ints] = field(default_factory=dict)
     """Rows that were asked for by name."""
-    _drawn: dict[int, Ints] = field(default_factory=dict)
+    _stirred: dict[int, Ints] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.device)
@@ -57,9 +57,13 @@ class Ports:
 
     def drawn(self, seed: int) -> Ints:
         """A number as good as random of each port, 0 to 999, the same in every run."""
-        if seed not in self._drawn:
-            self._drawn[seed] = stirred(self.port, seed=seed) % 1000
-        return self._drawn[seed]
+        return self.stirred(seed) % 1000
+
+    def stirred(self, seed: int) -> Ints:
+        """A number as good as random of each port."""
+        if seed not in self._stirred:
+            self._stirred[seed] = stirred(self.port, seed=seed)
+        return self._stirred[seed]
 
     def at(self, device: str | None, port: str | None = None) -> Ints:
         """Rows of a device by name, or the one of its port."""

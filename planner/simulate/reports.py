@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numba import njit
 
 from fabric.samples import OUTCOME_SCHEMA, Outcome, empty, empty_flows
 from planner.simulate import health, meters
@@ -37,7 +38,7 @@ RECEIVE_NS = 2_000_000
 UPTIME_SECONDS = 1e6
 """Of every device when a run begins."""
 
-OUTCOMES = pl.Series([Outcome.OK.value, Outcome.SILENT.value])
+OUTCOMES = pl.Series("outcome", [Outcome.OK.value, Outcome.SILENT.value])
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,14 @@ class Reports:
         self.infiniband = scenario.plan.design.networks[scenario.network].technology == "infiniband"
         self.priority = rules.roce_class if rules else 3
         self.meters = meters.Meters(counted(self.priority), len(ports))
-        self.shown = np.zeros_like(self.meters.sums)
+        late = bool(scenario.settings.refresh)
+        self.shown = np.zeros_like(self.meters.sums) if late else self.meters.sums
+        self.before = np.zeros_like(self.meters.sums) if late else self.meters.sums
+        """What was counted when the interval began."""
         self.booted = np.full(len(ports), -UPTIME_SECONDS)
         self.phase = stirred(ports.device, seed=8) % 1000 / 1000
         """Of each device's clock that brings its counters up to date, over the time between."""
+        self.no_flows = empty_flows()
         self.samplers: dict[int, Sampler] = {}
         self.sheets: dict[bytes, Sheet] = {}
         self.settings: dict[Any, list[pl.Series]] = {}
@@ -72,21 +77,22 @@ class Reports:
     def interval(self, number: int, begin: float, end: float, pieces: Pieces) -> Interval:
         """What the interval adds, and the reports at its end."""
         rng = np.random.default_rng([self.scenario.settings.seed, number])
-        before = self.meters.sums.copy() if self.scenario.settings.refresh else self.meters.sums
+        if self.scenario.settings.refresh:
+            _copied(self.meters.moved, self.meters.sums, self.before)
         gauges: Added = {}
-        flows = [empty_flows()]
+        flows = [self.no_flows]
         for epoch, state in pieces:
             first, last = max(begin, epoch.begin), min(end, epoch.end)
             window = self._window(state, number, first, last, epoch)
             gauges = self._piece(state, window, first, last, rng, gauges)
             if self.scenario.settings.sampling:
                 flows.append(self._samples(state, window, first, last, rng))
-        self._refresh(before, begin, end)
+        self._refresh(begin, end)
         self._reboots(begin, end)
         silent = self._silent(end)
         sheet = self._sheet(silent)
         counters = self._told(sheet, number, (begin, end), pieces[-1][1], gauges, rng)
-        found = pl.concat(flows)
+        found = pl.concat(flows) if len(flows) > 1 else self.no_flows
         if silent.any():
             found = found.filter(~pl.col("device").is_in(self.ports.names["device"].filter(silent).unique().to_list()))
         return Interval(number, end, counters, found, self._outcomes(end, silent))
@@ -139,21 +145,16 @@ class Reports:
     def _now(self, at: float) -> tuple[Fault, ...]:
         return tuple(fault for fault in self.scenario.faults if fault.start <= at < fault.end)
 
-    def _refresh(self, before: Floats, begin: float, end: float) -> None:
+    def _refresh(self, begin: float, end: float) -> None:
         """What the counters show: switches that bring them up to date now and then lag behind what they count."""
         every = self.scenario.settings.refresh
         if not every:
-            self.shown = self.meters.sums
             return
         phase = self.phase * every
         last = np.floor((end - phase) / every) * every + phase
         last = np.where(self.ports.switch, last, end)
         part = np.clip((last - begin) / (end - begin), 0.0, 1.0)
-        shown = np.zeros_like(self.shown)
-        for row in np.flatnonzero(self.meters.moved):
-            fresh = before[row] + part * (self.meters.sums[row] - before[row])
-            shown[row] = np.where(last >= begin, fresh, self.shown[row])
-        self.shown = shown
+        _brought_up(self.meters.moved, self.before, self.meters.sums, part, last >= begin, self.shown)
 
     def _reboots(self, begin: float, end: float) -> None:
         for fault in self.scenario.faults:
@@ -230,12 +231,12 @@ class Reports:
         quiet = silent[everyone.first]
         rows = np.diff(everyone.first, append=len(self.ports))
         changing = {
-            "time_ns": pl.Series(np.full(len(quiet), at)),
-            "received_ns": pl.Series(np.full(len(quiet), at + RECEIVE_NS)),
+            "time_ns": pl.Series("time_ns", np.full(len(quiet), at)),
+            "received_ns": pl.Series("received_ns", np.full(len(quiet), at + RECEIVE_NS)),
             "outcome": OUTCOMES.gather(quiet.astype(np.uint32)),
-            "rows": pl.Series(np.where(quiet, 0, rows).astype(np.uint32)),
+            "rows": pl.Series("rows", np.where(quiet, 0, rows).astype(np.uint32)),
         }  # fmt: skip
-        return pl.DataFrame([(self.polled | changing)[name].alias(name) for name in OUTCOME_SCHEMA])
+        return pl.DataFrame([(self.polled | changing)[name] for name in OUTCOME_SCHEMA])
 
     def _samples(
         self, state: State, window: Window, first: float, last: float, rng: np.random.Generator
@@ -243,7 +244,7 @@ class Reports:
         settings = self.scenario.settings
         sampler = self.samplers.get(id(state)) or self.samplers.setdefault(id(state), self._sampler(state))
         if not len(sampler.many):
-            return empty_flows()
+            return self.no_flows
         moved = flow_bytes(window.weights, state.moving, len(state.many))
         if window.beside is not None:
             moved = np.concatenate([moved, window.beside.moved])
@@ -266,9 +267,27 @@ def _polled(everyone: Sheet) -> dict[str, pl.Series]:
     """Columns of outcomes that are the same in every interval."""
     n = len(everyone.first)
     return {
-        "source": pl.Series(["simulator"] * n), "device": everyone.device[-n:],
-        "detail": pl.Series([None] * n, dtype=pl.String), "seconds": pl.Series(np.zeros(n)),
+        "source": pl.Series("source", ["simulator"] * n), "device": everyone.device[-n:],
+        "detail": pl.Series("detail", [None] * n, dtype=pl.String), "seconds": pl.Series("seconds", np.zeros(n)),
     }  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _copied(rows: Mask, of: Floats, to: Floats) -> None:
+    """Some rows of a table, over those of another."""
+    for row in range(len(rows)):
+        if rows[row]:
+            to[row] = of[row]
+
+
+@njit(cache=True, nogil=True)
+def _brought_up(rows: Mask, before: Floats, now: Floats, part: Floats, fresh: Mask, shown: Floats) -> None:
+    """Show counters as they were a ``part`` of the way from before to now, where there was a fresh look."""
+    for row in range(len(rows)):
+        if rows[row]:
+            for at in range(len(fresh)):
+                if fresh[at]:
+                    shown[row, at] = before[row, at] + part[at] * (now[row, at] - before[row, at])
 
 
 def _speeds(state: State, faults: Sequence[Fault]) -> Floats:
