@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -11,9 +12,10 @@ from benchmarks.detection import wire, wire_compare
 from benchmarks.detection.plans import plan_of
 from collectors.store.line import counter_lines
 from collectors.store.series import SeriesTags
-from fabric.samples import schema
+from fabric.samples import KEYS, empty_flows, schema
 from planner.simulate.faults import KINDS
-from railwright.replay.recording import standing
+from railwright.replay.gnmi import Servers
+from railwright.replay.recording import Recording, standing
 from railwright.replay.steps import Steps
 
 SECOND = 10**9
@@ -63,6 +65,28 @@ def test_what_no_protocol_has_is_not_expected_of_it() -> None:
     assert wire_compare.carried(made, [leaf], "snmp").row(0)[4:] == (5, 1.0, None, 0.012)
     assert wire_compare.carried(made, [leaf], "sonic").row(0)[4:] == (5, 1.0, 3, 0.012346)
     assert wire_compare.carried(made, [], "snmp").row(0)[4:] == (5, 1.0, 3, 0.012346)
+
+
+def test_what_a_way_lacks_another_has() -> None:
+    columns = ["rx_bytes", "queue_watermark_bytes_q3", "rx_pfc_pause_seconds_p3", "uptime_seconds", *KEYS]
+    assert list(wire_compare.lacking(columns)) == [
+        "snmp does not carry queue_watermark_bytes_q3; openconfig, sonic",
+        "openconfig does not carry rx_pfc_pause_seconds_p3; snmp, sonic",
+        "openconfig does not carry uptime_seconds; snmp",
+        "sonic does not carry uptime_seconds; snmp",
+        "host does not carry queue_watermark_bytes_q3; nothing else does",
+        "host does not carry uptime_seconds; nothing else does",
+    ]
+
+
+def test_nothing_was_told_to_a_device_that_nobody_listens_to() -> None:
+    """So that an interval does not end while streams are made anew."""
+    made = table([(10 * SECOND, "Ethernet0", 5, 1.0)])
+    servers = Servers(Recording(made, empty_flows(), ("leaf",), {}), cast(Any, Steps([10 * SECOND])))
+    try:
+        assert not servers.told(10 * SECOND)
+    finally:
+        servers.close()
 
 
 def test_a_clock_that_steps_gives_recorded_time_back() -> None:
