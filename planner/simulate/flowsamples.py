@@ -14,6 +14,7 @@ from fabric.addressing_text import ipv4_text
 from fabric.errors import InputError, Problem
 from fabric.samples import FLOW_SCHEMA
 from planner.simulate.flows import ROCE_PORT
+from planner.simulate.kept import kept
 from planner.simulate.pressure import PACKET
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from planner.simulate.paths import Routing
     from planner.simulate.ports import Ports
     from planner.simulate.walk import Hops
-    from planner.simulate.wires import Floats, Ints
+    from planner.simulate.wires import Floats, Ints, Small
 
 WRITE_MIDDLE = 0x07
 """RC RDMA WRITE Middle: nearly every packet of a collective's transfers (InfiniBand Architecture 1.4, 9.2)."""
@@ -43,22 +44,31 @@ MOST_ROWS = 20_000_000
 class Seen:
     """Where switches see flows: one row a flow and switch."""
 
-    flow: Ints
-    into: Ints
+    flow: Small
+    into: Small
     """Channel by which it comes."""
-    out: Ints
-    place: Ints
+    out: Small
+    place: Small
     """Hops before it."""
 
 
 def seen(now: Routing, hops: Hops) -> Seen:
     """Every switch on every path."""
-    wires = now.wires
-    links = 2 * wires.links
-    both = (hops[:, :-1] >= 0) & (hops[:, 1:] >= 0) & (hops[:, :-1] < links)
-    flow, place = np.nonzero(both)
-    into, out = hops[flow, place].astype(np.int64), hops[flow, place + 1].astype(np.int64)
-    return Seen(flow, into, out, place)
+    return Seen(*_steps(hops, 2 * now.wires.links))
+
+
+@njit(cache=True, nogil=True)
+def _steps(hops: Hops, links: int) -> tuple[Small, Small, Small, Small]:
+    """Each flow's steps from a link to the next channel: flow, both channels, and place of the first."""
+    found = np.empty((4, hops.size), np.int32)
+    count = 0
+    for i in range(len(hops)):
+        for place in range(hops.shape[1] - 1):
+            if 0 <= hops[i, place] < links and hops[i, place + 1] >= 0:
+                found[0, count], found[1, count] = i, hops[i, place]
+                found[2, count], found[3, count] = hops[i, place + 1], place
+                count += 1
+    return found[0, :count].copy(), found[1, :count].copy(), found[2, :count].copy(), found[3, :count].copy()
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,15 @@ class Sampler:
         return seen(self.now, self.hops)
 
     @cached_property
-    def addresses(self) -> tuple[pl.Series, pl.Series]:
-        """Source and destination of each flow, as text."""
-        return tuple(ipv4_text("0.0.0.0/0", column.astype(np.int64)) for column in _ends(self.now, self.hops))  # type: ignore[return-value]
+    def ends(self) -> tuple[Small, Small]:
+        """First and last link of each flow, one more than the last link where it has none."""
+        return _ends(self.hops, self.now.wires.links)
+
+    @cached_property
+    def addresses(self) -> pl.Series:
+        """Address of the host at each link, as text; one row more for no link."""
+        wires = self.now.wires
+        return kept(wires.plan, ("address of link", wires.network), lambda: _addresses(self.now))
 
     def draw(self, moved: Floats, share: Floats, begin_ns: int, end_ns: int, rng: np.random.Generator) -> pl.DataFrame:
         """Samples of an interval, in the order of time. ``moved``: bytes of each flow; ``share``: marked, by channel.
@@ -97,12 +113,12 @@ class Sampler:
         flow, into = at.flow[row], at.into[row]
         ecn = _marked(rng.random(len(row)), share, self.hops, flow, at.place[row])
         device, port = self.ports.names
-        came, (source, destination) = _index(rows[into ^ 1]), self.addresses
+        came, address, (source, destination) = _index(rows[into ^ 1]), self.addresses, self.ends
         n = len(row)
         columns = {
             "time_ns": times, "received_ns": times + 1_000_000, "device": device[came], "in_port": port[came],
-            "out_port": port[_index(rows[at.out[row]])], "src_ip": source[_index(flow)],
-            "dst_ip": destination[_index(flow)], "src_port": self.many.src_port[flow],
+            "out_port": port[_index(rows[at.out[row]])], "src_ip": address[_index(source[flow])],
+            "dst_ip": address[_index(destination[flow])], "src_port": self.many.src_port[flow],
             "dst_port": _full(n, "dst_port", ROCE_PORT), "dest_qp": self.many.dest_qp[flow],
             "opcode": _full(n, "opcode", WRITE_MIDDLE),
             "ecn": ecn, "priority": pl.Series([None], dtype=pl.UInt8).new_from_index(0, n),
@@ -126,7 +142,7 @@ class Sampler:
         return found
 
 
-def _taken(frames: Ints, flow: Ints, part: float, rng: np.random.Generator) -> Ints:
+def _taken(frames: Ints, flow: Ints | Small, part: float, rng: np.random.Generator) -> Ints:
     """So many of ``frames[flow]`` as are taken if each is with probability ``part``: binomial."""
     if frames.max(initial=0) * part > INVERTED:
         return rng.binomial(frames[flow], part)
@@ -134,7 +150,7 @@ def _taken(frames: Ints, flow: Ints, part: float, rng: np.random.Generator) -> I
 
 
 @njit(cache=True, nogil=True)
-def _inverted(frames: Ints, flow: Ints, part: float, rng: np.random.Generator) -> Ints:
+def _inverted(frames: Ints, flow: Ints | Small, part: float, rng: np.random.Generator) -> Ints:
     """Binomial numbers by inversion (Kachitvichyanukul and Schmeiser 1988, BINV), as numpy draws them.
 
     A flow's frames are the same at every switch, and so is the chance that none is taken.
@@ -182,7 +198,7 @@ def _ordered(row: Ints, times: Ints) -> tuple[Ints, Ints]:
     return row[both & ((1 << bits) - 1)], (both >> bits) + first
 
 
-def _index(rows: Ints) -> pl.Series:
+def _index(rows: Ints | Small) -> pl.Series:
     """Rows as polars takes them without a look at each."""
     return pl.Series(rows.astype(np.uint32))
 
@@ -203,7 +219,7 @@ def _full(count: int, name: str, value: int) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _marked(draw: Floats, share: Floats, hops: Hops, flow: Ints, place: Ints) -> Ints:
+def _marked(draw: Floats, share: Floats, hops: Hops, flow: Small, place: Small) -> Ints:
     """ECN of each sample: marked at a hop so far or the one that follows, with each channel's share of marks.
 
     Channels after the last share mark nothing: they are inside hosts.
@@ -219,7 +235,7 @@ def _marked(draw: Floats, share: Floats, hops: Hops, flow: Ints, place: Ints) ->
 
 
 @njit(cache=True, nogil=True)
-def _pools(into: Ints, channels: int, one_in: int) -> Ints:
+def _pools(into: Small, channels: int, one_in: int) -> Ints:
     """Frames that could have been sampled at the port until then: so many times N as samples were taken."""
     taken, found = np.zeros(channels, np.int64), np.empty(len(into), np.int64)
     for at in range(len(into)):
@@ -228,12 +244,21 @@ def _pools(into: Ints, channels: int, one_in: int) -> Ints:
     return found
 
 
-def _ends(now: Routing, hops: Hops) -> tuple[Ints, Ints]:
-    """Addresses of both ends of each flow, by its first and last link."""
-    link = np.where(hops >= 0, hops, 0) // 2
-    last = link[np.arange(len(hops)), np.maximum((hops >= 0).sum(axis=1) - 1, 0)]
+@njit(cache=True, nogil=True)
+def _ends(hops: Hops, links: int) -> tuple[Small, Small]:
+    """First and last link of each flow; ``links`` for one without a path, or inside a host."""
+    first, last = np.full(len(hops), links, np.int32), np.full(len(hops), links, np.int32)
+    for i in range(len(hops)):
+        if 0 <= hops[i, 0] < 2 * links:
+            first[i] = hops[i, 0] // 2
+            for hop in range(hops.shape[1]):
+                if hops[i, hop] >= 0:
+                    last[i] = hops[i, hop] // 2
+    return first, last
+
+
+def _addresses(now: Routing) -> pl.Series:
     known = np.zeros(now.wires.links + 1, dtype=np.int64)
     has = now.ends.link >= 0
     known[now.ends.link[has]] = now.ends.ipv4[has]
-    inside = (hops[:, 0] >= 0) & (hops[:, 0] < 2 * now.wires.links)
-    return tuple(known[np.where(inside, part, now.wires.links)] for part in (link[:, 0], last))  # type: ignore[return-value]
+    return ipv4_text("0.0.0.0/0", known)
