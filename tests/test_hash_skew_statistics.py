@@ -184,7 +184,7 @@ def test_the_bound_is_never_below_what_drawing_says(kind: str) -> None:
     for at in (40.0, 60.0, 90.0):
         assert bound(own, at) >= float(np.mean(drawn >= at))
     assert bound(own, 22.0) == 1.0
-    assert bound([counted(np.full(9, 5), np.ones(4))], 1e6) == 1.0
+    assert bound([counted(np.full(9, 5), np.ones(4))] * 2, 1e6) == 1.0, "sets of weights of several groups"
 
 
 def test_what_is_plainly_uneven_is_told_from_a_level_without_draws_or_with_few() -> None:

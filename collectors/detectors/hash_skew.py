@@ -18,13 +18,14 @@ import numpy as np
 from collectors.detectors import Signal
 from collectors.detectors.interval import Interval
 from collectors.detectors.policy import Policy
+from collectors.detectors.skew.beside import Beside, Shares
 from collectors.detectors.skew.busy import busy_signals
 from collectors.detectors.skew.causes import Found, Why, entropy, group_signals, tier_signal
 from collectors.detectors.skew.groups import Groups, groups_of
 from collectors.detectors.skew.members import usable, working
 from collectors.detectors.skew.memory import Memory
 from collectors.detectors.skew.observe import Flows, Observer, moving, rows_of
-from collectors.detectors.skew.planned import as_planned
+from collectors.detectors.skew.planned import EXPLAINED, as_planned, explained
 from collectors.detectors.skew.tiers import Judged, judged
 from collectors.detectors.view import NONE, Floats, Mask, View
 
@@ -48,6 +49,14 @@ class _Tier:
     memory: Memory = field(default_factory=Memory)
     signals: tuple[Signal, ...] = ()
     idle: int = 0
+    beside: Shares = field(default_factory=Shares)
+    beside_signals: tuple[Signal, ...] = ()
+    beside_idle: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Judgements within a day."""
+        return len(self.memory.judged_ns) + len(self.beside.memory.judged_ns)
 
     def waits(self) -> tuple[Signal, ...]:
         """What is still said after one more interval without flows to judge."""
@@ -55,6 +64,13 @@ class _Tier:
         if self.idle > HOLD:
             self.signals = ()
         return self.signals
+
+    def waits_beside(self) -> tuple[Signal, ...]:
+        """The same of groups beside counters."""
+        self.beside_idle += 1
+        if self.beside_idle > HOLD:
+            self.beside_signals = ()
+        return self.beside_signals
 
 
 class HashSkew:
@@ -65,7 +81,7 @@ class HashSkew:
     def __init__(self, view: View, policy: Policy) -> None:
         """``notes``: what cannot be judged and why, a line each, said once."""
         self.view, self.policy = view, policy.hash_skew
-        self.observer = Observer(view)
+        self.observer, self._beside = Observer(view), Beside(view)
         self.notes: list[str] = []
         self._tiers = list(self._classes())
         self._unsteady = np.zeros(view.groups, dtype=np.int64)
@@ -88,6 +104,10 @@ class HashSkew:
         for tier in self._tiers:
             for signal in self._one(tier, interval, flows, good, carries, causes):
                 found.setdefault(_key(signal), signal)
+        beside = self._beside.groups(interval, rows, good, self.policy.least_flows)
+        for tier in self._tiers:
+            for signal in self._by_counters(tier, interval, beside, good, carries, causes):
+                found.setdefault(_key(signal), signal)
         for signal in busy_signals(self.view, flows, good, steady, load, self.policy):
             found.setdefault(_key(signal), signal)
         return [found[key] for key in sorted(found)]
@@ -95,7 +115,11 @@ class HashSkew:
     def _idle(self) -> Sequence[Signal]:
         """What is still said where no flows were sampled; no group is known to be unsteady then."""
         self._unsteady[:] = 0
-        found = {_key(signal): signal for tier in reversed(self._tiers) for signal in reversed(tier.waits())}
+        found = {
+            _key(signal): signal
+            for tier in reversed(self._tiers)
+            for signal in reversed(tier.waits() + tier.waits_beside())
+        }
         return [found[key] for key in sorted(found)]
 
     def _one(
@@ -110,11 +134,35 @@ class HashSkew:
             return tier.signals
         groups = groups_of(self.view, own, good, tier.which, self.policy.least_flows)
         if len(groups):
-            network, number = causes.get(tier.network), tier.memory.remember(own, interval.end_ns)
-            level = self._level(number) if network is None else self.policy.level
+            tier.memory.remember(own, interval.end_ns)
+            network = causes.get(tier.network)
+            level = self._level(tier.judged) if network is None else self.policy.level
             result = judged(groups, partial(self._planned, tier, own, groups, good, network), self.policy, level)
             tier.signals = tuple(self._signals(tier, result, level, good, network))
         return tier.signals
+
+    def _by_counters(
+        self, tier: _Tier, interval: Interval, beside: Groups | None, good: Mask, carries: Mask, causes: dict[str, Why]
+    ) -> Sequence[Signal]:
+        """What holds of a tier's groups that are judged by byte counters beside flows."""
+        groups = None if beside is None else beside.take(np.flatnonzero((tier.which & carries)[beside.number]))
+        if groups is None or not len(groups):
+            return tier.waits_beside()
+        tier.beside_idle = 0
+        if tier.beside.changed(groups, self.policy.fresh):
+            tier.beside.remember(groups, self.view.ports, interval.end_ns)
+            network = causes.get(tier.network)
+            level = self._level(tier.judged) if network is None else self.policy.level
+            result = judged(groups, partial(self._explained, tier, groups, network), self.policy, level)
+            tier.beside_signals = tuple(self._signals(tier, result, level, good, network))
+        return tier.beside_signals
+
+    def _explained(self, tier: _Tier, groups: Groups, network: Why | None) -> Floats:
+        """By group beside counters: 1 where the tier's planned hash explains what they say."""
+        if network is not None:
+            return np.zeros(len(groups))
+        part = explained(self.view, tier.network, groups).get(tier.tier, np.zeros(len(groups)))
+        return (part >= EXPLAINED).astype(np.float64)
 
     def _level(self, number: int) -> float:
         """That of a tier's so many-th set of flows within a day: all sets of all tiers together have the policy's.

@@ -13,9 +13,9 @@ from collectors.detectors.policy import HashSkew
 from collectors.detectors.skew.contingency import dependence
 from collectors.detectors.skew.groups import Group, Groups
 from collectors.detectors.skew.observe import Entries
-from collectors.detectors.skew.pairs import expected, factor
+from collectors.detectors.skew.pairs import expected, factor, met_of_loads
 from collectors.detectors.skew.phi import chi2_tail, chi2_tails, cov2
-from collectors.detectors.skew.planned import fits
+from collectors.detectors.skew.planned import EXPLAINED, explained, fits
 from collectors.detectors.skew.pooling import screen
 from collectors.detectors.skew.regularity import steps
 from collectors.detectors.skew.tiers import Judged, upstream_of
@@ -26,6 +26,9 @@ NAMED = 8
 """Switches that evidence names, at most."""
 SOURCE_PORTS = 0x4000
 """That RoCE drivers draw from (Linux, ``rdma_flow_label_to_udp_sport``)."""
+BESIDE = "byte counters beside flows that other switches sampled"
+IDLE = 0.01
+"""Of the mean: a counter always counts a little."""
 ENOUGH_PAIRS = 16
 MEDIAN = 0.5
 UNUSED = 0.25
@@ -66,7 +69,7 @@ class Found:
         }  # fmt: skip
         if verdict is not None:
             found |= {"p": float(f"{verdict.p:.2g}"), "draws": verdict.draws}
-        return found
+        return found | ({"judged_by": BESIDE} if groups.beside else {})
 
     def _name(self, group: int) -> str:
         name: str = self.view.device_names[self.view.group_device[group]]
@@ -129,6 +132,8 @@ def _few(own: Entries, policy: HashSkew) -> bool:
 
 def why(found: Found, rows: Ints) -> Why:
     """The cause of unevenness that the draws have shown in these groups."""
+    if found.groups.beside:
+        return _why_beside(found, rows)
     sizes = found.groups.members[rows]
     members = int(sizes.max())
     g = factor(members, found.groups.inverse_members(rows[sizes == members]))
@@ -145,6 +150,18 @@ def why(found: Found, rows: Ints) -> Why:
         "factor_other_seed": expected(size, members, same_seed=False),
     }  # fmt: skip
     return Why("polarisation", evidence)
+
+
+def _why_beside(found: Found, rows: Ints) -> Why:
+    """The cause where members of flows are not known: the hash that explains what counters say."""
+    groups = found.groups
+    largest = groups.take(np.sort(rows[np.argsort(-groups.sizes[rows], kind="stable")][:NAMED]))
+    g = float(np.mean([met_of_loads(group.loads, group.flows.samples) * len(group.ports) for group in largest]))
+    share = {tier: float(part.mean()) for tier, part in explained(found.view, found.network, largest).items()}
+    evidence = {"factor": round(g, 2), "explained_by": {tier: round(part, 2) for tier, part in share.items()}}
+    others = [part for tier, part in share.items() if tier != found.tier]
+    polarised = g >= found.policy.factor and max(others, default=0.0) >= EXPLAINED
+    return Why("polarisation" if polarised else "unexplained", evidence)
 
 
 def _hashes(found: Found, rows: Ints) -> dict[str, Any]:
@@ -191,7 +208,7 @@ def group_signals(found: Found) -> Iterator[Signal]:
 def _of_one(found: Found, row: int) -> Why:
     """Why one group is uneven when its tier is not."""
     group = found.groups.one(row)
-    used = group.loads > 0
+    used = group.loads > (IDLE * group.loads.mean() if found.groups.beside else 0)
     unused = int((~used).sum())
     if 0 < unused <= UNUSED * len(used) and used.sum() > 1:
         rest = group.thrown.effective * cov2(group.loads[used])

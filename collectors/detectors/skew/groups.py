@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from collectors.detectors.skew.montecarlo import Thrown, sampled
+from collectors.detectors.skew.montecarlo import Thrown, counted, sampled
 from collectors.detectors.skew.observe import Flows
 from collectors.detectors.view import Floats, Ints, Mask, View
 
@@ -29,6 +29,8 @@ class Group:
     phi: float
     """How uneven it is; 1 in the mean."""
     excess: float
+    level: float | None = None
+    """Where its loads are bytes that counters say, beside its flows' samples: what p is to be held to."""
 
     @property
     def freedom(self) -> int:
@@ -38,7 +40,8 @@ class Group:
     @cached_property
     def thrown(self) -> Thrown:
         """Its flows, the heaviest first: the same draws whatever order they came in."""
-        return sampled(np.sort(self.flows.samples)[::-1], self.loads)
+        weights = np.sort(self.flows.samples)[::-1]
+        return sampled(weights, self.loads) if self.level is None else counted(weights, self.loads, self.level)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Groups:
     phi: Floats
     heaviest: Ints
     busiest: Ints
+    beside: bool = False
+    """Loads are bytes that counters say, beside flows that other switches sampled: no flow's member is known."""
 
     def __len__(self) -> int:
         return len(self.number)
@@ -68,13 +73,25 @@ class Groups:
     def __iter__(self) -> Iterator[Group]:
         return (self.one(row) for row in range(len(self)))
 
-    def one(self, row: int) -> Group:
-        """The group of a row."""
+    def one(self, row: int, level: float = 1e-4) -> Group:
+        """The group of a row; ``level``: what its p beside counters is to be held to."""
         first, last = int(self.start[row]), int(self.start[row + 1])
         own = slice(int(self.port_start[row]), int(self.port_start[row + 1]))
         return Group(
             int(self.number[row]), self.ports[own], self.flows.part(first, last), self.member[first:last],
             self.loads[own], float(self.phi[row]), float(self.excess[row]),
+            level if self.beside else None,
+        )  # fmt: skip
+
+    def take(self, which: Ints) -> Groups:
+        """Some rows, in their order."""
+        if len(which) == len(self):
+            return self
+        flows, ports = self.rows_of(which, self.start), self.rows_of(which, self.port_start)
+        return Groups(
+            self.number[which], starts(self.sizes[which]), self.flows.take(flows), self.member[flows],
+            self.ports[ports], starts(self.members[which]), self.loads[ports], self.counts[ports],
+            self.effective[which], self.phi[which], self.heaviest[which], self.busiest[which], self.beside,
         )  # fmt: skip
 
     @cached_property
@@ -112,7 +129,8 @@ class Groups:
         """Places of some rows in an array that ``start`` divides among all."""
         if len(which) == len(self):
             return np.arange(start[-1])
-        return np.concatenate([np.arange(start[row], start[row + 1]) for row in which.tolist()])
+        parts = [np.arange(start[row], start[row + 1]) for row in which.tolist()]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def inverse_members(self, which: Ints) -> float:
         """1/m_hat of some rows together (``pairs.inverse_members``)."""
@@ -124,7 +142,7 @@ class Groups:
 
 def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -> Groups:
     """Those of some groups that have so many flows, on two usable members at least. Flows on others are left out."""
-    ports = _sorted_members(view)
+    ports = sorted_members(view)
     good = usable[ports]
     group = np.repeat(np.arange(view.groups), np.diff(view.group_start))
     members = np.bincount(group[good], minlength=view.groups)
@@ -133,7 +151,7 @@ def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -
     enough = (sizes >= max(least, 1)) & (members > 1)
     flows, kept = flows.take(enough[flows.group]), ports[good & enough[group]]
     number = np.flatnonzero(enough)
-    start, port_start = _starts(sizes[number]), _starts(members[number])
+    start, port_start = starts(sizes[number]), starts(members[number])
     place = np.zeros(view.ports, dtype=np.int64)
     place[kept] = np.arange(len(kept)) - np.repeat(port_start[:-1], members[number])
     member = place[flows.port]
@@ -142,13 +160,14 @@ def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -
     )  # fmt: skip
 
 
-def _sorted_members(view: View) -> Ints:
+def sorted_members(view: View) -> Ints:
     """Members of all groups, in the order of their ids within each."""
     group = np.repeat(np.arange(view.groups), np.diff(view.group_start))
     return np.asarray(view.group_ports[np.argsort(group * view.ports + view.group_ports, kind="stable")])
 
 
-def _starts(sizes: Ints) -> Ints:
+def starts(sizes: Ints) -> Ints:
+    """Where each of these many begin, and the end of all."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
 
 

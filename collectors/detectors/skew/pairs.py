@@ -23,6 +23,20 @@ def inverse_members(counts: Iterable[npt.ArrayLike]) -> float:
     return met / pairs if pairs else float("nan")
 
 
+def met_of_loads(loads: npt.ArrayLike, samples: npt.ArrayLike) -> float:
+    """1/m_hat of one group from what its members carry and c samples of each flow; NaN without a pair of samples.
+
+    Two parts of the load meet on one member where they are of one flow (Σw², of which Σc(c − 1)/C(C − 1) is unbiased)
+    or where their flows meet: (Σx² − Σw²)/(1 − Σw²), x and w being parts of the whole.
+    """
+    x, c = np.asarray(loads, dtype=np.float64), np.asarray(samples, dtype=np.float64)
+    total = float(c.sum())
+    if total < 2 or len(c) < 2 or x.sum() <= 0:
+        return float("nan")
+    own = float((c * (c - 1)).sum()) / (total * (total - 1))
+    return (float(((x / x.sum()) ** 2).sum()) - own) / (1 - own) if own < 1 else float("nan")
+
+
 def factor(members: int, inverse: float) -> float:
     """g = m/m_hat: so many times fewer members are used than there are; 1 under a good hash."""
     return members * inverse

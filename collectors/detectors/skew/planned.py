@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from collectors.detectors.skew.groups import Groups
 from collectors.detectors.skew.observe import Flows
 from collectors.detectors.view import Floats, Ints, Mask, View
 from fabric.ecmp_hash import TIERS, hash_of
@@ -13,6 +14,9 @@ from fabric.hashing import Bytes, EcmpHash, five_tuples
 
 MOST = 512
 """Flows that are compared: they tell 90 % from 50 % beyond doubt."""
+TINY = 1e-12
+EXPLAINED = 0.5
+"""Of a group's unevenness, from which it is a hash's: another one that is as uneven explains less than nothing."""
 
 
 def fits(view: View, network: str, flows: Flows, usable: Mask) -> dict[str, float]:
@@ -67,3 +71,29 @@ def _places(view: View, flows: Flows, usable: Mask) -> tuple[Ints, Ints]:
     place[own] = before - first[group]
     members = np.bincount(group[good], minlength=view.groups)
     return np.maximum(members[flows.group], 1), place[flows.port]
+
+
+def explained(view: View, network: str, groups: Groups) -> dict[str, Floats]:
+    """By tier: the part of each group's unevenness that the tier's planned hash would have made of its flows, 0 to 1.
+
+    1 − Σ(x − y)²/Σ(x − mean)² of what members carry and what they would: where counters say what members carry, and
+    nothing says which flow took which. Groups with flows other than IPv4 have 0; empty for networks that do not hash.
+    """
+    flows, members = groups.flows, groups.members
+    if (flows.source < 0).any() or (flows.target < 0).any():
+        return {tier: np.zeros(len(groups)) for tier, _ in planned_hashes(view, network)}
+    keys, base = five_tuples(flows.source, flows.target, flows.source_port, flows.target_port), groups.port_start[:-1]
+    x, mean = shares(groups.loads, base, members), np.repeat(1 / members, members)
+    found = {}
+    for tier, how in planned_hashes(view, network):
+        taken = base[groups.row] + how.pick(keys, members[groups.row])
+        y = shares(np.bincount(taken, flows.samples, groups.port_start[-1]), base, members)
+        rest, whole = (np.add.reduceat((x - other) ** 2, base) for other in (y, mean))
+        found[tier] = np.maximum(1 - rest / np.maximum(whole, TINY), 0.0)
+    return found
+
+
+def shares(loads: Ints | Floats, first: Ints, members: Ints) -> Floats:
+    """By member: its part of what its group carries; ``first``: where each group's members begin."""
+    total = np.add.reduceat(loads, first).astype(np.float64)
+    return np.asarray(loads / np.repeat(np.maximum(total, 1.0), members))

@@ -18,6 +18,9 @@ AS_PLANNED = 0.95
 """Of the flows, where the tier's planned hash puts them: then the switches do as they were told."""
 MOST_DRAWS = 20
 """Times the draws of a verdict, at most, where one of many groups is to be told."""
+MOST_BESIDE = 4
+"""Groups beside counters that are judged alone, of a tier at once."""
+MOST_THROWS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def judged(groups: Groups, planned: Callable[[], Floats], policy: HashSkew, leve
 
     ``planned``: by group, the part of its flows that are where they were planned to be; such groups do as told.
     """
-    rows, phis = _patterns(groups)
+    rows, phis = _patterns(groups, policy.most_thrown)
     screened = screen(phis, groups.freedom[rows])
     p = chi2_tails(groups.phi * groups.freedom, groups.freedom)
     if screened > policy.screen and not (p <= policy.screen).any():
@@ -60,8 +63,16 @@ def judged(groups: Groups, planned: Callable[[], Floats], policy: HashSkew, leve
     return replace(found, single=_alone(groups, others, p[others], policy, level))
 
 
-def _patterns(groups: Groups) -> tuple[Ints, Floats]:
-    """The group with the most flows of each pattern, the first of several, and the pattern's mean Phi."""
+def _patterns(groups: Groups, most: int) -> tuple[Ints, Floats]:
+    """The group with the most flows of each pattern, the first of several, and the pattern's mean Phi.
+
+    Beside counters nobody sees which groups' senders take the same members: all of them are one observation. The one
+    that scatters most under a good hash stands for them, by its members and then its flows.
+    """
+    if groups.beside:
+        many = np.maximum(groups.sizes - most, 0)
+        order = np.lexsort((groups.number, groups.effective, many, groups.freedom))
+        return order[:1], np.array([groups.phi.mean()])
     same = placings(groups.row, groups.flows.sender, groups.member, groups.members)
     pattern = merged(patterns(groups.flows.source_port, groups.start), same)
     numbers, own = np.unique(pattern, return_inverse=True)
@@ -76,7 +87,13 @@ def _together(groups: Groups, rows: Ints, phis: Floats, policy: HashSkew, level:
     thrown = np.cumsum(groups.sizes[rows][order])
     chosen = order[: max(int((thrown <= policy.most_thrown).sum()), 1)]
     statistic = float((groups.freedom[rows] * phis)[chosen].sum())
-    return judge([groups.one(row).thrown for row in rows[chosen].tolist()], policy.draws, statistic, level)
+    own = [groups.one(row, level).thrown for row in rows[chosen].tolist()]
+    return judge(own, _draws(groups, rows[chosen], policy.draws), statistic, level)
+
+
+def _draws(groups: Groups, rows: Ints, draws: int) -> int:
+    """Fewer draws of groups beside counters with very many flows: nothing else bounds how long that takes."""
+    return min(draws, MOST_THROWS // int(groups.sizes[rows].sum())) if groups.beside else draws
 
 
 def _alone(groups: Groups, rows: Ints, p: Floats, policy: HashSkew, level: float) -> dict[int, Verdict]:
@@ -86,11 +103,16 @@ def _alone(groups: Groups, rows: Ints, p: Floats, policy: HashSkew, level: float
     """
     draws = int(min(max(policy.draws, 3 * len(rows) / level), MOST_DRAWS * policy.draws))
     asked = np.flatnonzero(p <= policy.screen).tolist()
+    if groups.beside:
+        # sets of weights are costly to throw: those that are most uneven, the others are not told
+        draws, asked = policy.draws, sorted(asked, key=lambda place: (p[place], place))[:MOST_BESIDE]
     p, verdicts, most = p.copy(), {}, level * len(asked) / max(len(rows), 1)
     for place in asked:
-        own = [groups.one(int(rows[place])).thrown]
-        verdicts[place] = judge(own, draws, level=level / len(rows), hopeless=most)
+        own = [groups.one(int(rows[place]), level / len(rows)).thrown]
+        verdicts[place] = judge(own, _draws(groups, rows[[place]], draws), level=level / len(rows), hopeless=most)
         p[place] = verdicts[place].p
+    if groups.beside:
+        p[np.setdiff1d(np.arange(len(p)), asked)] = 1.0
     told = discoveries(p, level)
     return {int(rows[place]): verdict for place, verdict in verdicts.items() if told[place]}
 
