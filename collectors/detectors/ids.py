@@ -56,19 +56,26 @@ def codes(names: pl.Series, known: pl.Enum) -> Codes:
 
 @njit(cache=True, nogil=True)
 def _ports(devices: Ints, codes: Codes, start: Ints, code: Codes, port: Ints) -> Ints:
-    """Binary search of each row's code among those of its device: ``code[start[d]:start[d + 1]]``, sorted."""
+    """Binary search of each row's code among those of its device: ``code[start[d]:start[d + 1]]``, sorted.
+
+    First it is looked for where it would be if the device had all names from its first on, as most have.
+    """
     found = np.full(len(devices), NONE)
     for row in range(len(devices)):
         device, wanted = devices[row], codes[row]
         if device < 0 or wanted < 0:
             continue
-        low, high = start[device], start[device + 1]
-        while low < high:
-            middle = (low + high) // 2
+        low, high = start[device], start[device + 1] - 1
+        if low > high:
+            continue
+        middle = min(max(low + wanted - code[low], low), high)
+        while low <= high:
+            if code[middle] == wanted:
+                found[row] = port[middle]
+                break
             if code[middle] < wanted:
                 low = middle + 1
             else:
-                high = middle
-        if low < start[device + 1] and code[low] == wanted:
-            found[row] = port[low]
+                high = middle - 1
+            middle = (low + high) // 2
     return found
