@@ -182,10 +182,10 @@ class Reports:
         down, _ = health.downs(state.ports, self.scenario.faults, begin, end)
         columns = dict(gauges)
         columns["oper_status"] = np.where(down, 2.0, 1.0)
-        columns["admin_status"] = np.ones(len(self.ports))
-        columns["width_lanes"] = np.full(len(self.ports), WIDTH_LANES)
+        columns["admin_status"] = np.broadcast_to(1.0, len(self.ports))
+        columns["width_lanes"] = np.broadcast_to(WIDTH_LANES, len(self.ports))
         columns["speed_gbps"] = np.where(down, 0.0, _speeds(state, faults))
-        columns["counter_discontinuity_seconds"] = np.zeros(len(self.ports))
+        columns["counter_discontinuity_seconds"] = np.broadcast_to(0.0, len(self.ports))
         if settings.detail:
             columns |= health.optics(self.ports, faults, rng)
         if not sheet.height:
@@ -204,11 +204,17 @@ class Reports:
             if moved and self._wanted(name):
                 yield self._column(sheet, name, told(name, shown, self.infiniband))
             elif self._wanted(name):
-                if (id(sheet), name) not in self.still:
-                    self.still[id(sheet), name] = self._column(sheet, name, shown)
-                yield self.still[id(sheet), name]
+                yield self._column(sheet, name, np.broadcast_to(0.0, len(shown)))
 
     def _column(self, sheet: Sheet, name: str, values: Floats) -> pl.Series:
+        """A column of the table; one number for all ports, broadcast, is made once."""
+        if values.strides == (0,):
+            if (id(sheet), name) not in self.still:
+                self.still[id(sheet), name] = self._made(sheet, name, values)
+            return self.still[id(sheet), name]
+        return self._made(sheet, name, values)
+
+    def _made(self, sheet: Sheet, name: str, values: Floats) -> pl.Series:
         return sheet.number(name, values, known(name).dtype, holders(name, self.infiniband))
 
     def _settings(self, sheet: Sheet, state: State, faults: tuple[Fault, ...]) -> list[pl.Series]:
@@ -233,7 +239,7 @@ class Reports:
         changing = {
             "time_ns": pl.Series("time_ns", np.full(len(quiet), at)),
             "received_ns": pl.Series("received_ns", np.full(len(quiet), at + RECEIVE_NS)),
-            "outcome": OUTCOMES.gather(quiet.astype(np.uint32)),
+            "outcome": OUTCOMES.gather(quiet.astype(np.uint32)) if quiet.any() else self.polled["outcome"],
             "rows": pl.Series("rows", np.where(quiet, 0, rows).astype(np.uint32)),
         }  # fmt: skip
         return pl.DataFrame([(self.polled | changing)[name] for name in OUTCOME_SCHEMA])
@@ -268,6 +274,7 @@ def _polled(everyone: Sheet) -> dict[str, pl.Series]:
     n = len(everyone.first)
     return {
         "source": pl.Series("source", ["simulator"] * n), "device": everyone.device[-n:],
+        "outcome": OUTCOMES.new_from_index(0, n),
         "detail": pl.Series("detail", [None] * n, dtype=pl.String), "seconds": pl.Series("seconds", np.zeros(n)),
     }  # fmt: skip
 
