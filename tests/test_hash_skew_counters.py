@@ -10,19 +10,21 @@ import numpy as np
 import polars as pl
 import pytest
 from test_hash_skew import TEN, said, seen, three
+from test_hash_skew_statistics import weights
 from test_simulate import four
 
 from collectors.detectors import Signal
 from collectors.detectors.hash_skew import HashSkew
 from collectors.detectors.intervals import Intervals
 from collectors.detectors.policy import Policy
-from collectors.detectors.skew.beside import Beside
-from collectors.detectors.skew.groups import Groups
+from collectors.detectors.skew.beside import Beside, measured
+from collectors.detectors.skew.groups import Groups, starts
 from collectors.detectors.skew.members import usable, working
 from collectors.detectors.skew.montecarlo import bound, counted, judge
-from collectors.detectors.skew.observe import rows_of
+from collectors.detectors.skew.observe import Flows, rows_of
 from collectors.detectors.skew.pairs import met_of_loads
 from collectors.detectors.skew.phi import beside_counters, phi
+from collectors.detectors.skew.tiers import judged
 from collectors.detectors.view import NONE
 from fabric.jobfile import job_from
 from planner.simulate.faults import faults_from, truth
@@ -187,3 +189,33 @@ def test_members_that_are_used_are_known_from_loads_without_bias() -> None:
             loads = np.bincount(rng.integers(0, used, 60), weight, 16)
             found.append(met_of_loads(loads, rng.poisson(20 * weight)))
         assert np.mean(found) == pytest.approx(1 / used, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["equal", "lognormal", "pareto"])
+@pytest.mark.parametrize(("members", "flows"), [([16] * 8, [64] * 8), ([2, 2, 2, 32], [20, 20, 20, 100])])
+def test_a_tier_beside_counters_keeps_to_the_level(kind: str, members: list[int], flows: list[int]) -> None:
+    """At 1e-2, groups alone too; groups of other sizes than the one that stands for all are in the mean as well."""
+    rng, policy = np.random.default_rng(7), Policy().hash_skew.model_copy(update={"draws": 10_000, "screen": 0.1})
+    wrong = 0
+    for _ in range(200):
+        found = judged(healthy(members, flows, kind, rng), lambda: np.zeros(len(members)), policy, 1e-2)
+        wrong += found.holds(1e-2) + bool(found.single)
+    assert wrong / 200 <= 2e-2 + 3 * (2e-2 / 200) ** 0.5
+
+
+def healthy(members: list[int], flows: list[int], kind: str, rng: np.random.Generator) -> Groups:
+    """Groups under a good hash, ten samples a flow in the mean."""
+    sent, samples = [], []
+    for m, n in zip(members, flows, strict=True):
+        own = weights(kind, n, rng)
+        sent.append(np.bincount(rng.integers(0, m, n), own, m) * 1e12)
+        samples.append(rng.poisson(10 * n * own))
+    c, group = np.concatenate(samples), np.repeat(np.arange(len(flows)), flows)
+    c, group = c[c > 0], group[c > 0]
+    none, ports = np.full(len(c), NONE), np.arange(sum(members))
+    seen_flows = Flows(
+        group, np.arange(len(c)).astype(np.uint64), none, c, none, none, none > 0, none, none,
+        rng.integers(0xC000, 0x10000, len(c)), none,
+    )  # fmt: skip
+    start = starts(np.bincount(group, minlength=len(flows)))
+    return measured(np.arange(len(flows)), start, seen_flows, ports, starts(np.array(members)), np.concatenate(sent))

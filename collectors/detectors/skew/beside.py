@@ -219,11 +219,14 @@ def _counted(view: View, rows: Rows, at: Ints, group: Ints, sent: Floats, usable
         rows.source_port[row], rows.target_port[row],
     )  # fmt: skip
     chosen = np.flatnonzero(judged)
-    return _measured(chosen, starts(flows[chosen]), found, ports[taken], starts(members[chosen]), sent[ports[taken]])
+    return measured(chosen, starts(flows[chosen]), found, ports[taken], starts(members[chosen]), sent[ports[taken]])
 
 
-def _measured(number: Ints, start: Ints, flows: Flows, ports: Ints, port_start: Ints, sent: Floats) -> Groups:
-    """With what ``phi.beside_counters`` and ``phi.phi`` say of each group, all at once."""
+def measured(number: Ints, start: Ints, flows: Flows, ports: Ints, port_start: Ints, sent: Floats) -> Groups:
+    """Groups of so many flows and members, by what these sent (``sent``, bytes by member, more than none a group).
+
+    They have what ``phi.beside_counters`` and ``phi.phi`` say of each, all at once.
+    """
     if not len(number):
         start, port_start = np.zeros(1, np.int64), np.zeros(1, np.int64)
     c, members, n = flows.samples, np.diff(port_start), np.diff(start)
