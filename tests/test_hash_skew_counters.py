@@ -112,6 +112,16 @@ def test_what_comes_down_is_known_where_all_of_it_came_up() -> None:
     assert (up == NONE).all()
 
 
+def test_what_the_next_switch_tells_is_not_judged_by_counters_too() -> None:
+    """Leaves that sample all that comes in tell of spines' trunks."""
+    detector, read = HashSkew(seen(four), Policy()), Intervals(seen(four), TEN)
+    for number, table in enumerate(simulated(four, False, 30.0)):
+        read.feed(*leaves(table))
+        detector.step(read.step(START_NS + (number + 1) * TEN))
+    assert [tier.memory.judged_ns != [] for tier in detector._tiers if tier.tier == "spine"] == [True]
+    assert all(not tier.beside.memory.judged_ns for tier in detector._tiers)
+
+
 def test_flows_and_bytes_are_those_that_samples_at_the_spine_would_say() -> None:
     view, found = seen(three), judgeable(three, leaves)
     assert found is not None

@@ -105,8 +105,9 @@ class HashSkew:
             for signal in self._one(tier, interval, flows, good, carries, causes):
                 found.setdefault(_key(signal), signal)
         beside = self._beside.groups(interval, rows, good, self.policy.least_flows)
+        untold = carries & (np.bincount(flows.group, minlength=self.view.groups) == 0)
         for tier in self._tiers:
-            for signal in self._by_counters(tier, interval, beside, good, carries, causes):
+            for signal in self._by_counters(tier, interval, beside, good, untold, causes):
                 found.setdefault(_key(signal), signal)
         for signal in busy_signals(self.view, flows, good, steady, load, self.policy):
             found.setdefault(_key(signal), signal)
@@ -142,10 +143,10 @@ class HashSkew:
         return tier.signals
 
     def _by_counters(
-        self, tier: _Tier, interval: Interval, beside: Groups | None, good: Mask, carries: Mask, causes: dict[str, Why]
+        self, tier: _Tier, interval: Interval, beside: Groups | None, good: Mask, untold: Mask, causes: dict[str, Why]
     ) -> Sequence[Signal]:
         """What holds of a tier's groups that are judged by byte counters beside flows."""
-        groups = None if beside is None else beside.take(np.flatnonzero((tier.which & carries)[beside.number]))
+        groups = None if beside is None else beside.take(np.flatnonzero((tier.which & untold)[beside.number]))
         if groups is None or not len(groups):
             return tier.waits_beside()
         tier.beside_idle = 0
