@@ -38,7 +38,7 @@ PORTS = 100_000
 MOST_MS = 300.0
 BEFORE = 3
 """Intervals that fill tables and compile: two samples for each rise, and one for what is told every 30 s."""
-LOADS = {"rings": (0, None), "hashes": (20_000_000, 32), "many": (1_000_000, 1)}
+LOADS = {"rings": (0, None), "hashes": (20_000_000, 32), "many": (5_000_000, 1)}
 """A frame in so many is sampled (0: none), and queue pairs of a flow (None: paths are pinned)."""
 
 
