@@ -4,7 +4,7 @@
 get (exact counts, sFlow samples, or byte counters beside sampled flows, 4 samples a flow), and counts how often the
 verdict is wrong, over the level: 1 is just right, less is on the safe side. The level of 1e-2 is tried with 10,000
 draws over all sizes, that of 1e-4 with a million up to 128 flows, and up to 1,024 for 16 and 64 members: about 4
-minutes of CPU time. ``--full`` tries 1e-4 over all sizes (an hour). One seed a cell: the same tables each time.
+minutes of CPU time. ``--full`` tries 1e-4 over all sizes (15 minutes). One seed a cell: the same tables each time.
 ``--luck`` tries instead what bad luck with the samples does at 1e-4: of 2,000 sets of weights and samples the two whose
 samples miss most of Σw², in standard errors, and 12 sets as they come for 1,024 flows.
 
@@ -178,7 +178,7 @@ def everything(full: bool) -> Iterator[str]:
 def main() -> None:
     """Print the tables that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (an hour)")
+    parser.add_argument("--full", action="store_true", help="1e-4 with a million draws over all sizes (15 minutes)")
     parser.add_argument("--luck", action="store_true", help="only what bad luck with samples does (2 minutes)")
     asked = parser.parse_args()
     for line in luck() if asked.luck else everything(asked.full):
