@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import factorial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.skew import power
 from collectors.detectors.skew.contingency import dependence
 from collectors.detectors.skew.moments import fourth, variance
 from collectors.detectors.skew.montecarlo import (
@@ -119,16 +121,43 @@ def test_false_alarms_keep_to_a_level_of_1e4_with_a_million_draws(members: int, 
     assert wrong <= band(1e-4, 1_000_000, 1_000_000)
 
 
-@pytest.mark.parametrize(
-    ("members", "flows", "least", "most"), [(16, 16, 0.99, 1), (8, 8, 0.5, 0.68), (16, 8, 0.18, 0.3)]
-)
-def test_power_against_two_fold_collapse_over_eight_groups(members: int, flows: int, least: float, most: float) -> None:
-    each = np.full((1, flows), 1 / flows)
-    kept = np.sort(throws(each, members, float(flows), 8_000_000, 5).reshape(-1, 8).sum(axis=1))
-    few = throws(each, members // 2, float(flows), 8 * 4000, 6)
-    seen = (2 * (few + flows) - flows).reshape(-1, 8).sum(axis=1)
-    above = len(kept) - np.searchsorted(kept, seen * (1 - 1e-9))
-    assert least <= ((1 + above) / (1 + len(kept)) < 1e-4).mean() <= most
+def squares(flows: int, members: int) -> dict[int, float]:
+    """Σn² of so many flows thrown to members, and the probability of each value, by enumeration."""
+    found = {(0, 0): 1.0}
+    for _ in range(members):
+        more: dict[tuple[int, int], float] = {}
+        for (used, total), part in found.items():
+            for n in range(flows - used + 1):
+                key = used + n, total + n * n
+                more[key] = more.get(key, 0.0) + part / factorial(n)
+        found = more
+    ways = factorial(flows) / members**flows
+    return {total: part * ways for (used, total), part in found.items() if used == flows}
+
+
+def eight(one: dict[int, float]) -> dict[int, float]:
+    """The same of the sum of eight groups."""
+    found = {0: 1.0}
+    for _ in range(8):
+        more: dict[int, float] = {}
+        for a, first in found.items():
+            for b, second in one.items():
+                more[a + b] = more.get(a + b, 0.0) + first * second
+        found = more
+    return found
+
+
+@pytest.mark.parametrize(("members", "flows", "exact"), [(16, 16, 0.9978), (8, 8, 0.6848), (16, 8, 0.1748)])
+def test_power_against_two_fold_collapse_is_that_of_enumeration(members: int, flows: int, exact: float) -> None:
+    """Draws may put the value just beyond the level on either side of it."""
+    null, skewed = (eight(squares(flows, used)) for used in (members, members // 2))
+    values = sorted(null, reverse=True)
+    beyond = np.cumsum([null[value] for value in values])
+    last = int(np.searchsorted(beyond, 1e-4, side="right"))
+    strict, lax = (sum(p for value, p in skewed.items() if value >= values[at]) for at in (last - 1, last))
+    assert strict == pytest.approx(exact, abs=1e-4)
+    spread = 4 * np.sqrt(strict * (1 - strict) / 4000)
+    assert strict - spread <= power(members, flows, trials=4000) <= lax + spread
 
 
 @pytest.mark.parametrize("errors", [-3.0, -1.5, 0.0])
