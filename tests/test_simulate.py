@@ -23,6 +23,7 @@ from fabric.plan import Plan
 from planner.build import build
 from planner.simulate import prepare, router, simulate_flows, simulate_jobs
 from planner.simulate.collectives import bus_factor, shares
+from planner.simulate.entries import BYTES, entries
 from planner.simulate.events import Clock, Work, spans
 from planner.simulate.flows import ROCE_PORT, Flows, flows
 from planner.simulate.job import run_jobs, workload
@@ -311,7 +312,7 @@ def test_batched_ends_conserve_bytes_and_are_never_early(seed: int) -> None:
     for batch in (0.0, 0.2):
         clock = Clock()
         found = list(spans([[work]], gbps, clock, batch))
-        carried = np.sum([span.channel_bytes(12) for span in found], axis=0)
+        carried = np.sum([entries(span, gbps).sums[:, BYTES] for span in found], axis=0)
         asked = np.bincount(hops.ravel(), weights=np.repeat(work.size, 2), minlength=12)
         np.testing.assert_allclose(carried, asked, rtol=1e-6)
         assert clock.seconds == pytest.approx(sum(span.seconds for span in found))

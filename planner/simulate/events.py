@@ -60,12 +60,6 @@ class Span:
         """Whether it goes on for ever, at the rates that flows without end have."""
         return not np.isfinite(self.seconds)
 
-    def channel_bytes(self, channels: int) -> Floats:
-        """Bytes over each channel; a second of them where it is endless."""
-        moved = (self.rates if self.endless else self.rates * self.until) * BYTES_A_GBPS_SECOND
-        total: Floats = np.bincount(self.items, np.repeat(moved, np.diff(self.start)), channels).astype(np.float64)
-        return total
-
 
 @dataclass(frozen=True)
 class Storms:

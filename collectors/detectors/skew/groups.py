@@ -12,6 +12,7 @@ from numba import njit
 
 from collectors.detectors.skew.montecarlo import Thrown, counted, sampled
 from collectors.detectors.skew.observe import Flows
+from collectors.detectors.skew.pairs import inverse_members
 from collectors.detectors.view import Floats, Ints, Mask, View
 
 
@@ -133,11 +134,9 @@ class Groups:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def inverse_members(self, which: Ints) -> float:
-        """1/m_hat of some rows together (``pairs.inverse_members``)."""
-        n = self.counts[self.rows_of(which, self.port_start)].astype(np.float64)
-        sizes = self.sizes[which].astype(np.float64)
-        pairs = float((sizes * (sizes - 1)).sum())
-        return float((n * (n - 1)).sum()) / pairs if pairs else float("nan")
+        """1/m_hat of some rows together; NaN without a pair of flows."""
+        bounds = zip(self.port_start[which].tolist(), self.port_start[which + 1].tolist(), strict=True)
+        return inverse_members(self.counts[first:last] for first, last in bounds)
 
 
 def groups_of(view: View, flows: Flows, usable: Mask, which: Mask, least: int) -> Groups:

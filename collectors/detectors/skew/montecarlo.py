@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
@@ -160,22 +159,6 @@ def judge(
         np.ascontiguousarray(flat), start, members, effective, least, draws, STOP, sure, hopeless, np.uint64(seed)
     )
     return Verdict((1 + above) / (1 + drawn), drawn, above)
-
-
-def judge_equal(flows: int, loads: npt.ArrayLike, draws: int) -> Verdict:
-    """The same for one group of equal flows, from the kept distribution of (members, flows)."""
-    x = np.asarray(loads, dtype=np.float64)
-    kept = null(len(x), flows, draws)
-    above = len(kept) - int(np.searchsorted(kept, flows * cov2(x) * (1 - ROUNDING)))
-    return Verdict((1 + above) / (1 + draws), draws, above)
-
-
-@lru_cache(maxsize=64)
-def null(members: int, flows: int, draws: int) -> Floats:
-    """n·CoV² of so many draws of equal flows, sorted."""
-    found = throws(np.full((1, flows), 1.0 / flows), members, float(flows), draws, seed=7)
-    found.sort()
-    return found
 
 
 def throws(rows: Floats, members: int, effective: float, draws: int, seed: int) -> Floats:

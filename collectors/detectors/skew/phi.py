@@ -66,11 +66,7 @@ def phi(loads: npt.ArrayLike, effective: float) -> float:
 
 def chi2_tail(statistic: float, degrees: float) -> float:
     """P(χ² ≥ statistic), by Wilson and Hilferty's cube root (1931): good to a few percent at 1e-2, for screens only."""
-    if degrees <= 0:
-        return 1.0
-    spread = 2.0 / (9.0 * degrees)
-    z = ((max(statistic, 0.0) / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(z / math.sqrt(2))
+    return float(_tail(float(statistic), float(degrees)))
 
 
 def chi2_tails(statistics: Floats, degrees: Ints) -> Floats:
@@ -79,11 +75,17 @@ def chi2_tails(statistics: Floats, degrees: Ints) -> Floats:
 
 
 @njit(cache=True, nogil=True)
+def _tail(statistic: float, degrees: float) -> float:
+    if degrees <= 0:
+        return 1.0
+    spread = 2.0 / (9.0 * degrees)
+    z = ((max(statistic, 0.0) / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+@njit(cache=True, nogil=True)
 def _tails(statistics: Floats, degrees: Floats) -> Floats:
-    found = np.ones(len(statistics))
+    found = np.empty(len(statistics))
     for row in range(len(found)):
-        if degrees[row] > 0:
-            spread = 2.0 / (9.0 * degrees[row])
-            z = ((max(statistics[row], 0.0) / degrees[row]) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-            found[row] = 0.5 * math.erfc(z / math.sqrt(2))
+        found[row] = _tail(statistics[row], degrees[row])
     return found
